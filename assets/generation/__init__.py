@@ -1,0 +1,1 @@
+"""Prompts, and the kinds that ask a model for problems and solutions."""

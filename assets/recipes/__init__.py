@@ -1,0 +1,1 @@
+"""The recipes that ship, as data: one folder each."""

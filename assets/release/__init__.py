@@ -1,0 +1,1 @@
+"""The released folder: shards, card, provenance."""

@@ -1,0 +1,147 @@
+"""Row schemas: every column that passes between stages is named and typed here, once.
+
+Also the ids of rows (DESIGN: identity). Ids are 16 bytes, stored as the Arrow/Parquet UUID type: DuckDB then joins
+them as 128-bit integers, and prints them as text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from resources.identity import digest128
+
+ID = pa.uuid()
+
+
+def _schema(*fields: tuple[str, pa.DataType, bool, str]) -> pa.Schema:
+    return pa.schema([pa.field(n, t, nullable=null, metadata={"description": text}) for n, t, null, text in fields])
+
+
+PROBLEM = _schema(
+    ("problem_id", ID, False, "Hash of the problem text (NFC, outer space trimmed)."),
+    ("problem", pa.string(), False, "The problem, as the model reads it."),
+    ("expected_answer", pa.string(), True, "Ground truth of a seed; null until a vote has decided."),
+    ("reference_solution", pa.string(), True, "The source's own solution, where it has one."),
+    ("problem_source", pa.string(), False, "Where the problem comes from: the source, or augmented_<source>."),
+    ("level", pa.string(), True, "Difficulty level of the source, as written there."),
+    ("type", pa.string(), True, "Subject of the source, as written there."),
+)
+"""Problems: grain ``problem_id``. Seeds and generated problems share it."""
+
+GENERATED_PROBLEM = PROBLEM.append(
+    pa.field("parent_id", ID, nullable=False, metadata={"description": "problem_id of the problem it was made from."})
+).append(
+    pa.field("request_key", ID, nullable=False, metadata={"description": "The request whose completion holds it."})
+)
+"""Problems read out of completions, before duplicates are removed: grain ``request_key``."""
+
+EDGE = _schema(
+    ("child_id", ID, False, "The row that was made."),
+    ("parent_id", ID, False, "The row it was made from (a problem, or a seed row of a source)."),
+    ("relation", pa.string(), False, "How: seed, augmented, solved, ..."),
+    ("request_key", ID, True, "The request that made it; null when no model was asked."),
+    ("source", pa.string(), True, "Source name of a seed row."),
+    ("source_row", pa.int64(), True, "Row of the source, counted from 0, in the source's own order."),
+    ("expected_answer", pa.string(), True, "The answer that this parent gives, where parents can differ."),
+)
+"""Lineage: grain ``(child_id, parent_id, relation, request_key)``."""
+
+SOLUTION = _schema(
+    ("solution_id", ID, False, "Hash of problem_id and request_key."),
+    ("problem_id", ID, False, "The problem it answers."),
+    ("request_key", ID, False, "The request whose completion is its text."),
+    ("text_hash", ID, False, "Hash of the completion's text: the text itself stays in the request store."),
+    ("problem_source", pa.string(), False, "problem_source of its problem."),
+    ("sample_index", pa.int32(), False, "Which of the samples asked for, from 0."),
+    ("finish_reason", pa.string(), False, "stop or length."),
+    ("prompt_tokens", pa.int32(), True, "Tokens of the prompt, as the engine counted them."),
+    ("completion_tokens", pa.int32(), True, "Tokens of the completion, as the engine counted them."),
+    ("stage", pa.string(), False, "The stage that asked, for provenance."),
+)
+"""Solutions: grain ``solution_id``. No text: it is written once as a completion and once in the release."""
+
+ANSWER = _schema(
+    ("solution_id", ID, False, "The solution that was read."),
+    ("problem_id", ID, False, "The problem it answers."),
+    ("sample_index", pa.int32(), False, "Which of the samples, from 0."),
+    ("answer", pa.string(), True, "Content of the last balanced box; null if there is none."),
+    ("answer_key", pa.string(), True, "Canonical key: equal keys are equal answers. Null without an answer."),
+    ("answer_status", pa.string(), False, "decided, undecided, or the reason why there is no answer."),
+)
+"""Answers read out of solutions: grain ``solution_id``."""
+
+EXPECTED = _schema(
+    ("problem_id", ID, False, "The problem."),
+    ("expected_answer", pa.string(), False, "The answer that counts as right, as it is spelled."),
+    ("expected_key", pa.string(), False, "Its canonical key."),
+)
+"""The right answer of each problem: ground truth of seeds, the vote's winner for new ones. Grain ``problem_id``."""
+
+REJECT = _schema(
+    ("id", ID, False, "Id of the row that left (solution_id, problem_id, request_key or seed row id)."),
+    ("rule", pa.string(), False, "The rule that rejected it: one line of the funnel."),
+    ("reason", pa.string(), False, "Why, in words."),
+    ("detail", pa.string(), True, "The piece of text or number that decided, at most 300 characters."),
+)
+"""Rows that left at a stage: grain ``id``. Each input row is either in ``rows`` or here."""
+
+REQUEST = _schema(
+    ("request_key", ID, False, "The request."),
+    ("row_id", ID, False, "The input row that asked."),
+    ("slot", pa.string(), False, "Which of a row's prompts (judges ask in two orders, for one)."),
+    ("sample_index", pa.int32(), False, "Which of the samples, from 0."),
+    ("status", pa.string(), False, "completed, failed (will be asked again) or rejected (never again)."),
+    ("reason", pa.string(), True, "Why it failed or was rejected."),
+)
+"""The ledger of a generation stage: grain ``(row_id, slot, sample_index)``."""
+
+COMPLETED = _schema(
+    *((f.name, f.type, f.nullable, (f.metadata or {}).get(b"description", b"").decode()) for f in REQUEST),
+    ("text", pa.string(), True, "The completion; null unless the kind reads text."),
+    ("text_hash", ID, True, "Hash of the text."),
+    ("finish_reason", pa.string(), True, "stop or length."),
+    ("prompt_tokens", pa.int32(), True, "Tokens of the prompt."),
+    ("completion_tokens", pa.int32(), True, "Tokens of the completion."),
+)
+"""What a generation kind is shown of the requests of its rows, failed ones included."""
+
+MAX_DETAIL = 300
+"""Longest ``detail`` of a reject, in characters: enough to see the cause, small enough for millions of rejects."""
+
+
+def normalise_problem(text: str) -> str:
+    """The text that names a problem: Unicode NFC, outer white space removed."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def problem_id(text: str) -> bytes:
+    """Id of a problem: the same text is the same problem, whatever it comes from."""
+    return digest128("problem", normalise_problem(text))
+
+
+def solution_id(problem: bytes, request_key: bytes) -> bytes:
+    """Id of a solution: one problem answered by one request."""
+    return digest128("solution", problem, request_key)
+
+
+def seed_row_id(source: str, row: int) -> bytes:
+    """Id of row ``row`` (from 0) of the source named ``source``; names rows that hold no problem at all."""
+    return digest128("seed-row", source, str(row))
+
+
+def table_of(schema: pa.Schema, rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Rows as a table of ``schema``; ids are given as 16 bytes. Absent keys are null."""
+    columns = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        columns.append(id_array(values) if field.type == ID else pa.array(values, field.type))
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def id_array(values: Sequence[bytes | None]) -> pa.Array:
+    """16-byte values as an Arrow UUID column."""
+    return pa.ExtensionArray.from_storage(ID, pa.array(values, pa.binary(16)))

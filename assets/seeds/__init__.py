@@ -1,0 +1,1 @@
+"""Seed sources and the parsers that turn their rows into problems."""

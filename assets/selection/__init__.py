@@ -1,0 +1,1 @@
+"""Which solutions stay: text rules in one fused pass, arithmetic, trims, fair order."""

@@ -1,0 +1,139 @@
+"""What a recipe is after loading: plain frozen data that the graph, the plan and the command line read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assets.kinds import GenerationKind, Kind, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file, for errors and for code links in the UI."""
+
+    path: Path
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One table of one stage: ``solutions`` is ``Ref("solutions", "rows")``, ``solutions.rejects`` its rejects."""
+
+    stage: str
+    table: str = "rows"
+
+    def __str__(self) -> str:
+        return self.stage if self.table == "rows" else f"{self.stage}.{self.table}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where seed rows come from. Exactly one of ``hub``, ``path``, ``bundled`` is set."""
+
+    name: str
+    place: Place
+    hub: str | None = None
+    """Dataset repository, ``org/name``."""
+    config: str | None = None
+    """Hub config name; ``*`` reads all configs in sorted order."""
+    split: str = "train"
+    revision: str | None = None
+    """Fixed commit."""
+    track: str | None = None
+    """Branch that ``mathloom update`` resolves into recipe.lock."""
+    path: Path | None = None
+    """Local .jsonl, .json.gz, .parquet or .csv; relative paths are relative to the project file."""
+    bundled: str | None = None
+    """File inside the recipe's folder."""
+    licence: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Renames: wanted column -> column of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A model with an engine. ``engine`` names a class of ``resources.engines.catalog``; ``options`` are its words."""
+
+    name: str
+    place: Place
+    engine: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A data test of one stage. ``arguments`` as written; ``blocking`` unless its severity is ``warn``."""
+
+    name: str
+    test: str
+    """not_null, unique, accepted_values, relationships, row_count_between, expression, no_overlap, max_share."""
+    arguments: Mapping[str, Any]
+    blocking: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A node of a recipe; one asset."""
+
+    name: str
+    kind: Kind
+    settings: Settings
+    inputs: Mapping[str, tuple[Ref, ...]]
+    """Formal input -> the tables bound to it (several only where the kind says ``many``)."""
+    place: Place
+    description: str = ""
+    role: str | None = None
+    source: str | None = None
+    checks: tuple[Check, ...] = ()
+    prompts: tuple[str, ...] = ()
+    """Prompt files that its settings name."""
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Names of the stages it reads, in order, each once."""
+        return tuple(dict.fromkeys(ref.stage for refs in self.inputs.values() for ref in refs))
+
+    @property
+    def is_generation(self) -> bool:
+        """Whether it asks a model."""
+        return isinstance(self.kind, GenerationKind)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One recipe under one profile. ``stages`` are in topological order (ties: as written)."""
+
+    name: str
+    profile: str
+    folder: Path
+    place: Place
+    title: str
+    description: str
+    owners: tuple[str, ...]
+    sources: Mapping[str, Source]
+    roles: Mapping[str, Role]
+    stages: Mapping[str, Stage]
+    release: Mapping[str, Any]
+    """The release section as written (licence, title, citation ...), for the card."""
+    splits: Mapping[str, int | None]
+    """Split -> rows wanted; None is all."""
+    prompts_folder: Path
+    preview_rows: int | None = None
+    """Set by ``preview -n``: rows kept at every source, and most samples a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """``mathloom.toml``: which recipes there are and where builds live."""
+
+    file: Path
+    store: Path
+    """Root of store, requests, locks and Dagster home; default ``.mathloom`` beside the project file."""
+    recipes: Mapping[str, Recipe]

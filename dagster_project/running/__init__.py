@@ -1,0 +1,1 @@
+"""Running a stage: fingerprint, build in staging, laws and checks, promotion. The only place that calls an engine."""
