@@ -1,0 +1,237 @@
+"""Building one stage: fingerprint, find or build in staging, laws and checks there, commit, promote.
+
+Memory: one DuckDB session with a limit and a spill folder, and one row group per output table.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from assets.kinds import GenerationKind, Job, Table, TableKind
+from dagster_project.running.checking import check_version, run_checks
+from dagster_project.running.fingerprint import fingerprint_parts
+from dagster_project.running.funnel import histogram, measure
+from dagster_project.running.laws import check_law
+from dagster_project.running.lineage import release_context
+from dagster_project.running.memory import peak_mb, reset_peak
+from dagster_project.running.outcome import CheckResult, Outcome, Progress, RequestCounts
+from dagster_project.running.waves import run_waves
+from dagster_project.running.workspace import Workspace
+from dagster_project.language.resolved import Ref, Stage
+from resources.errors import CheckError, LawError, MathloomError, StoreError
+from resources.identity import hash_json
+from resources.sql import View, open_session
+from resources.store import Built, Entry, Staging, Version
+
+Inputs = Mapping[str, Sequence[tuple[Ref, Version]]]
+
+
+class CheckFailure(CheckError):
+    """A blocking check or law failed. ``results`` holds all of them, so that the UI can show each."""
+
+    results: Sequence[CheckResult] = ()
+
+
+def build_stage(workspace: Workspace, stage: Stage, *, run_id: str, progress: Progress, force: bool = False) -> Outcome:
+    """Bring one stage up to date and promote it in the environment.
+
+    Raises:
+        CheckFailure: A law or blocking check failed; the environment keeps the version it had.
+        MathloomError: Anything else a person can mend.
+    """
+    started = time.monotonic()
+    reset_peak()
+    progress.stage_started(stage.name, stage.kind.name)
+    inputs = workspace.input_versions(stage)
+    parts = fingerprint_parts(workspace, stage, inputs)
+    fingerprint = hash_json(parts)
+    known = None if force else workspace.store.find(fingerprint)
+    counts = RequestCounts()
+    if known is not None and not known[1].pending:
+        version, built = known
+        results = check_version(workspace, stage, version)
+        _refuse(stage, workspace, results)
+        state, pending = "reused", 0
+    else:
+        version, results, counts, pending = _build(workspace, stage, inputs, progress)
+        run = {"run_id": run_id, "seconds": round(time.monotonic() - started, 3), "requests": asdict(counts)}
+        built = Built(fingerprint, stage.kind.name, version.version, parts, run, pending)
+        workspace.store.remember(built)
+        state = "built"
+    workspace.environment.promote(stage.name, Entry(version.kind, version.version, fingerprint))
+    outcome = Outcome(
+        stage=stage.name,
+        kind=stage.kind.name,
+        state=state,  # pyright: ignore[reportArgumentType] - one of the two words above
+        version=version,
+        fingerprint=fingerprint,
+        funnel=version.facts.get("funnel", {}),
+        checks=results,
+        requests=counts,
+        pending=pending,
+        seconds=time.monotonic() - started,
+        peak_mb=peak_mb(),
+    )
+    progress.stage_ended(outcome)
+    return outcome
+
+
+def _build(
+    workspace: Workspace, stage: Stage, inputs: Inputs, progress: Progress
+) -> tuple[Version, list[CheckResult], RequestCounts, int]:
+    where = f"{workspace.recipe.name}/{stage.name}"
+    schemas = stage.kind.outputs(stage.settings)
+    counts = RequestCounts()
+    with (
+        _scratch(workspace) as scratch,
+        workspace.store.stage(stage.kind.name, schemas, where=where) as staging,
+    ):
+        facts: dict[str, Any] = {}
+        with _session(workspace, stage, inputs, scratch) as session:
+            if isinstance(stage.kind, GenerationKind):
+                counts = run_waves(workspace, stage, _tables(inputs), session, staging, scratch, progress, facts)
+            else:
+                _run_table(workspace, stage, inputs, session, staging, facts)
+        written = staging.close()
+        with _session(workspace, stage, inputs, scratch, written, schemas) as session:
+            facts["funnel"] = measure(session, stage, written)
+            for column in getattr(stage.kind, "histograms", ()):
+                facts.setdefault("histograms", {})[column] = histogram(session, column)
+            results = [check_law(stage.kind.law, session, list(written), facts)]
+        results += run_checks(workspace, stage, {name: paths for name, (paths, _) in written.items()}, schemas)
+        _refuse(stage, workspace, results)
+        version = _commit(staging, facts, where)
+    return version, results, counts, counts.failed
+
+
+def _commit(staging: Staging, facts: dict[str, Any], where: str) -> Version:
+    try:
+        return staging.commit(facts)
+    except MathloomError:
+        raise
+    except OSError as error:
+        raise StoreError(str(error), where=where, fix="Mend the file system and run again") from error
+
+
+def _refuse(stage: Stage, workspace: Workspace, results: Sequence[CheckResult]) -> None:
+    broken = [r for r in results if not r.passed and r.blocking]
+    if not broken:
+        return
+    first = broken[0]
+    where = f"{workspace.recipe.name}/{stage.name}"
+    if first.name.startswith("law_"):
+        raise LawError(
+            f"{first.name}: {first.description} does not hold: {first.violations} id(s), e.g. {dict(first.sample[0])}",
+            where=where,
+            fix="The kind loses or invents rows: mend it. The environment keeps the version it had",
+        )
+    words = "; ".join(f"{r.name}: {r.violations} violation(s) of {r.description}" for r in broken)
+    failure = CheckFailure(
+        f"blocking check(s) failed: {words}",
+        where=where,
+        fix=f"Look at the rows: mathloom show {workspace.recipe.name} {stage.name}; then mend input, settings or check",
+    )
+    failure.results = results
+    raise failure
+
+
+def _run_table(
+    workspace: Workspace,
+    stage: Stage,
+    inputs: Inputs,
+    session: duckdb.DuckDBPyConnection,
+    staging: Staging,
+    facts: dict[str, Any],
+) -> None:
+    kind = stage.kind
+    assert isinstance(kind, TableKind)
+    context: dict[str, Any] = {"preview_rows": workspace.recipe.preview_rows}
+    if stage.source:
+        context["source"] = workspace.source_spec(stage.source)
+        context["pin"] = workspace.pin(stage.source)
+    if kind.law.name == "release":
+        context |= release_context(workspace, stage)
+    job = Job(
+        recipe=workspace.recipe.name,
+        stage=stage.name,
+        settings=stage.settings,
+        inputs=_tables(inputs),
+        session=session,
+        writers=staging.writers,
+        folder=staging.files_folder,
+        facts=facts,
+        context=context,
+    )
+    try:
+        kind.run(job)
+    except duckdb.Error as error:
+        raise _explain(error, f"{workspace.recipe.name}/{stage.name}") from error
+
+
+def _explain(error: duckdb.Error, where: str) -> MathloomError:
+    text = " ".join(str(error).split())[:300]
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StoreError(
+            f"the step needs more memory or spill space than it may have ({text})",
+            where=where,
+            fix="Set MATHLOOM_MEMORY (for example 8GB), or free disk space in the store",
+        )
+    return StoreError(f"DuckDB: {text}", where=where, fix="Mend the SQL or the input named there")
+
+
+def _tables(inputs: Inputs) -> dict[str, list[Table]]:
+    return {
+        formal: [Table(str(ref), v.schema(ref.table), v.paths(ref.table), v.row_count(ref.table)) for ref, v in bound]
+        for formal, bound in inputs.items()
+    }
+
+
+@contextmanager
+def _scratch(workspace: Workspace) -> Any:
+    folder = workspace.root / "staging" / f"scratch-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _session(
+    workspace: Workspace,
+    stage: Stage,
+    inputs: Inputs,
+    scratch: Path,
+    written: Mapping[str, tuple[list[Path], int]] | None = None,
+    schemas: Mapping[str, pa.Schema] | None = None,
+) -> Any:
+    views = workspace.views(stage, inputs)
+    for name, (paths, _) in (written or {}).items():
+        assert schemas is not None
+        views[f"out_{name}"] = View(schemas[name], paths)
+    reads = getattr(stage.kind, "reads_completions", False) and written is None
+    folders = [workspace.requests.segments_folder] if reads else []
+    session = open_session(
+        memory_limit=workspace.memory_limit,
+        threads=workspace.threads,
+        temp=scratch / "spill",
+        views=views,
+        folders=[scratch, *folders],
+    )
+    try:
+        if reads:
+            workspace.requests.seal()
+            workspace.requests.create_views(session)
+        yield session
+    finally:
+        session.close()
