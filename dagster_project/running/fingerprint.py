@@ -98,6 +98,18 @@ def explain_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
+def why_changed(workspace: Workspace, name: str) -> str:
+    """What differs between the version that the environment has and what would be built now."""
+    entry = workspace.environment.stages.get(name)
+    if entry is None:
+        return "never built"
+    known = workspace.store.find(entry.fingerprint)
+    stage = workspace.recipe.stages[name]
+    if known is None:
+        return "its version is gone from the store"
+    return explain_change(known[1].parts, fingerprint_parts(workspace, stage, workspace.input_versions(stage)))
+
+
 def try_states(workspace: Workspace) -> tuple[dict[str, State], MathloomError | None]:
     """:func:`states`, or every stage unknown with the error that prevented it (an unreadable source, say)."""
     try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from resources.errors import MathloomError
 from resources.store import Version
 
 State = Literal["current", "stored", "changed", "retry", "unknown"]
@@ -69,6 +70,8 @@ class Progress(Protocol):
 
     def stage_ended(self, outcome: Outcome) -> None: ...
 
+    def stage_failed(self, stage: str, error: MathloomError) -> None: ...
+
 
 class Silence:
     """A Progress that says nothing."""
@@ -83,4 +86,7 @@ class Silence:
         """Nothing."""
 
     def stage_ended(self, outcome: Outcome) -> None:
+        """Nothing."""
+
+    def stage_failed(self, stage: str, error: MathloomError) -> None:
         """Nothing."""

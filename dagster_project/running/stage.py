@@ -5,6 +5,7 @@ Memory: one DuckDB session with a limit and a spill folder, and one row group pe
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import uuid
@@ -31,6 +32,7 @@ from dagster_project.language.resolved import Ref, Stage
 from resources.errors import CheckError, LawError, MathloomError, StoreError
 from resources.identity import hash_json
 from resources.sql import View, open_session
+from resources.store.layout import store_errors
 from resources.store import Built, Entry, Staging, Version
 
 Inputs = Mapping[str, Sequence[tuple[Ref, Version]]]
@@ -69,6 +71,8 @@ def build_stage(workspace: Workspace, stage: Stage, *, run_id: str, progress: Pr
         workspace.store.remember(built)
         state = "built"
     workspace.environment.promote(stage.name, Entry(version.kind, version.version, fingerprint))
+    if stage.kind.law.name == "release":
+        link_release(workspace, version)
     outcome = Outcome(
         stage=stage.name,
         kind=stage.kind.name,
@@ -84,6 +88,16 @@ def build_stage(workspace: Workspace, stage: Stage, *, run_id: str, progress: Pr
     )
     progress.stage_ended(outcome)
     return outcome
+
+
+def link_release(workspace: Workspace, version: Version) -> None:
+    """Let ``releases/<recipe>/<profile>`` point to the files of ``version``, replaced atomically."""
+    link = workspace.root / "releases" / workspace.recipe.name / workspace.environment_name
+    with store_errors(link):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        aside = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
+        aside.symlink_to(os.path.relpath(version.files_folder, link.parent), target_is_directory=True)
+        aside.replace(link)
 
 
 def _build(

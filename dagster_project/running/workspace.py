@@ -6,11 +6,14 @@ Made once a run. Nothing is loaded or locked before it is needed: `mathloom ls` 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from assets.generation.prompts import PromptFolder
 from assets.seeds.sources import Pinned, SourceSpec, resolve
@@ -19,7 +22,7 @@ from dagster_project.language.resolved import Recipe, Ref, Source, Stage
 from dagster_project.running.roles import Roles
 from resources.errors import StoreError
 from resources.requests.store import RequestStore
-from resources.sql import Part, View
+from resources.sql import Part, View, open_session
 from resources.store import Entry, Environment, Store, Version
 
 PREVIEW = ".preview"
@@ -110,6 +113,22 @@ class Workspace:
     @cached_property
     def _lock(self) -> Mapping[str, Any]:
         return read_lock(self.recipe, self.root)
+
+    @contextmanager
+    def completions_session(self, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session that sees the request store (sealed first) and the files of ``scratch``, and nothing else."""
+        self.requests.seal()
+        session = open_session(
+            memory_limit=self.memory_limit,
+            threads=self.threads,
+            temp=scratch / "spill-completions",
+            folders=[scratch, self.requests.segments_folder],
+        )
+        try:
+            self.requests.create_views(session)
+            yield session
+        finally:
+            session.close()
 
     # -- limits ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,37 @@
+"""``build_definitions``: the only place that makes Dagster ``Definitions``. Reads no environment and no file."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from dagster_project.builds import Builds
+from dagster_project.graph import recipe_assets, role_resources
+from dagster_project.language.resolved import Project, Recipe
+from dagster_project.running.outcome import Progress
+
+
+def build_definitions(
+    project: Project, *, key_prefix: Sequence[str] = (), progress: Progress | None = None, force: bool = False
+) -> dg.Definitions:
+    """All recipes of ``project`` as assets, checks and jobs.
+
+    Args:
+        project: What :func:`dagster_project.language.load.load_project` gave.
+        key_prefix: Put before every asset key: a second profile in the same UI needs one.
+        progress: Who watches builds; None writes to the run's log.
+        force: Build stages again even if the store has their versions.
+    """
+    recipes: dict[str, Recipe] = dict(project.recipes)
+    resources: dict[str, object] = {"builds": Builds.of(project.store, recipes, progress, force=force)}
+    assets: list[dg.AssetsDefinition] = []
+    jobs = []
+    for recipe in recipes.values():
+        assets += recipe_assets(recipe, key_prefix)
+        resources |= role_resources(recipe)
+        group = recipe.name.replace("-", "_")
+        jobs.append(
+            dg.define_asset_job(
+                name=group, selection=dg.AssetSelection.groups(group), description=f"Build {recipe.title}."
+            )
+        )
+    return dg.Definitions(assets=assets, resources=resources, jobs=jobs, executor=dg.in_process_executor)

@@ -1,0 +1,103 @@
+"""The Dagster resource that holds a run's workspaces: opened at the first stage, locked, and closed when the run ends."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from dagster_project.language.resolved import Recipe
+from dagster_project.running.outcome import Progress
+from dagster_project.running.workspace import Workspace
+
+
+class LogProgress:
+    """A Progress that writes to the run's log, where the UI shows it."""
+
+    def __init__(self, log: Any) -> None:
+        self._log = log
+        self._next: dict[str, int] = {}
+
+    def stage_started(self, stage: str, kind: str) -> None:
+        """Dagster logs the step's start itself."""
+
+    def requests(self, stage: str, counts: Any, expected: int | None) -> None:
+        """One line each 100 answers."""
+        if counts.completed + counts.failed >= self._next.get(stage, 100):
+            self._next[stage] = counts.completed + counts.failed + 100
+            self._log.info(
+                f"{stage}: {counts.completed} completed, {counts.failed} failed, {counts.reused} reused, "
+                f"{counts.completion_tokens} tokens out"
+            )
+
+    def note(self, stage: str, text: str) -> None:
+        """A line."""
+        self._log.info(f"{stage}: {text}")
+
+    def stage_ended(self, outcome: Any) -> None:
+        """A line."""
+        self._log.info(f"{outcome.stage}: {outcome.state}, {outcome.version.row_count():,} rows")
+
+    def stage_failed(self, stage: str, error: Any) -> None:
+        """Dagster logs the failure itself."""
+
+
+class Builds(dg.ConfigurableResource):
+    """Workspaces of one run. ``store`` is shown in the UI; recipes are given by the definitions."""
+
+    store: str = Field(description="Root folder of versions, completions and locks.")
+    _recipes: dict[str, Recipe] = PrivateAttr(default_factory=dict)
+    _progress: Progress | None = PrivateAttr(default=None)
+    _force: bool = PrivateAttr(default=False)
+    _open: dict[str, Workspace] = PrivateAttr(default_factory=dict)
+    _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
+
+    @classmethod
+    def of(
+        cls, store: Path, recipes: dict[str, Recipe], progress: Progress | None = None, *, force: bool = False
+    ) -> "Builds":
+        """The resource for ``recipes``; ``progress`` None means the run's log; ``force`` rebuilds what the store has."""
+        made = cls(store=str(store))
+        made._recipes = recipes
+        made._progress = progress
+        made._force = force
+        return made
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Builds"]:
+        """Close every workspace (engines, journals, locks) when the run ends, however it ends."""
+        with ExitStack() as stack:
+            self._stack = stack
+            self._open = {}
+            yield self
+
+    def workspace(self, recipe: str) -> Workspace:
+        """The workspace of ``recipe``, locked for this run. Raises BusyError if another build holds it."""
+        if recipe not in self._open:
+            workspace = Workspace(self._recipes[recipe], Path(self.store))
+            self._stack.enter_context(workspace.environment.lock())
+            self._stack.callback(workspace.close)
+            workspace.environment.forget(set(workspace.recipe.stages))
+            self._open[recipe] = workspace
+        return self._open[recipe]
+
+    @property
+    def force(self) -> bool:
+        """Whether stages are built again even if the store has their versions."""
+        return self._force
+
+    def progress(self, log: Any) -> Progress:
+        """Who watches."""
+        return self._progress or LogProgress(log)
+
+
+class EngineRole(dg.ConfigurableResource):
+    """One role of a recipe, as its profile configures it; shown in the UI beside the assets that use it."""
+
+    recipe: str = Field(description="The recipe that declares the role.")
+    profile: str = Field(description="The profile that gives it an engine.")
+    role: str = Field(description="The role's name.")
+    engine: str = Field(description="Which engine answers its requests.")
+    options: dict[str, Any] = Field(default_factory=dict, description="The engine's options, as the profile says them.")

@@ -1,0 +1,78 @@
+"""The command line: ``mathloom VERB``. Verbs live in ``commands/``, one module each, imported when they are called.
+
+Data goes to stdout, talk to stderr. One map from error to text and exit code: 2 for what the user can mend (recipe, SQL,
+seeds, usage), 1 for what went wrong while running, 130 for Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from resources.errors import MathloomError, MissingExtraError, RecipeError, SeedError, SqlFileError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+_USAGE = (RecipeError, SqlFileError, SeedError, MissingExtraError)
+
+VERBS = {
+    "init": ("dagster_project.commands.init", "init"),
+    "ls": ("dagster_project.commands.ls", "ls"),
+    "build": ("dagster_project.commands.build", "build"),
+    "preview": ("dagster_project.commands.build", "preview"),
+    "status": ("dagster_project.commands.status", "status"),
+    "test": ("dagster_project.commands.test", "test"),
+    "show": ("dagster_project.commands.show", "show"),
+    "schema": ("dagster_project.commands.schema", "schema"),
+    "update": ("dagster_project.commands.update", "update"),
+    "clean": ("dagster_project.commands.clean", "clean"),
+    "doctor": ("dagster_project.commands.doctor", "doctor"),
+    "ui": ("dagster_project.commands.ui", "ui"),
+}
+"""Verb -> (module, command), in the order in which --help shows them."""
+
+
+class _Verbs(click.Group):
+    """A group whose commands are imported when they are needed: `mathloom --help` loads no Dagster."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, name = VERBS[cmd_name]
+        return getattr(importlib.import_module(module), name)
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mathloom")
+def cli() -> None:
+    """Declarative builds of math-reasoning training data, from seed problems to a released dataset."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. The console script ``mathloom``."""
+    try:
+        cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except MathloomError as error:
+        click.echo(f"error: {error}", err=True)
+        return EXIT_USAGE if isinstance(error, _USAGE) else EXIT_FAILED
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was answered is stored; the same command goes on from there.", err=True)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,168 @@
+"""``mathloom build`` and ``mathloom preview``: bring stages up to date through Dagster, then say what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from dagster_project.commands.common import project_of, recipe_of, workspace_of
+from dagster_project.console import BarProgress, PlainProgress, progress_for, summary, talk
+from dagster_project.language.resolved import Project, Recipe
+from dagster_project.running.outcome import Outcome, RequestCounts
+from resources.errors import MathloomError
+
+
+class Recorder:
+    """A Progress that passes on what it hears and keeps outcomes and failures."""
+
+    def __init__(self, inner: BarProgress | PlainProgress) -> None:
+        self.inner = inner
+        self.outcomes: dict[str, Outcome] = {}
+        self.failures: list[MathloomError] = []
+
+    def stage_started(self, stage: str, kind: str) -> None:
+        """Pass on."""
+        self.inner.stage_started(stage, kind)
+
+    def requests(self, stage: str, counts: RequestCounts, expected: int | None) -> None:
+        """Pass on."""
+        self.inner.requests(stage, counts, expected)
+
+    def note(self, stage: str, text: str) -> None:
+        """Pass on."""
+        self.inner.note(stage, text)
+
+    def stage_ended(self, outcome: Outcome) -> None:
+        """Keep and pass on."""
+        self.outcomes[outcome.stage] = outcome
+        self.inner.stage_ended(outcome)
+
+    def stage_failed(self, stage: str, error: MathloomError) -> None:
+        """Keep and pass on."""
+        self.failures.append(error)
+        self.inner.stage_failed(stage, error)
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("--profile", help="Profile to build under (default: the one in mathloom.toml).")
+@click.option("--select", "expression", help="Stages to build: names, '+name', 'name+', or any Dagster selection.")
+@click.option("--force", is_flag=True, help="Build selected stages again even if the store has them (asks no request twice).")
+def build(recipe: str | None, profile: str | None, expression: str | None, force: bool) -> None:
+    """Build RECIPE: every stage that is not up to date, and nothing else."""
+    project = project_of(profile, recipe)
+    chosen = recipe_of(project, recipe)
+    run_build(project, chosen, expression, instance_store=project.store, force=force)
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("-n", "--rows", default=3, show_default=True, type=click.IntRange(1), help="Rows of every source, and most samples a row.")
+@click.option("--profile", help="Profile to build under.")
+def preview(recipe: str | None, rows: int, profile: str | None) -> None:
+    """Run the whole of RECIPE on a few rows, in an environment of its own. Its completions serve the full build."""
+    from dagster_project.language.preview import preview as preview_of
+
+    project = project_of(profile, recipe)
+    chosen = preview_of(recipe_of(project, recipe), rows)
+    run_build(project, chosen, None, instance_store=None)
+
+
+def run_build(
+    project: Project, recipe: Recipe, expression: str | None, *, instance_store: Path | None, force: bool = False
+) -> None:
+    """Plan, run in Dagster, print. ``instance_store`` None keeps the run out of the UI's history (a preview)."""
+    from dagster_project.assembly import build_definitions
+    from dagster_project.running.fingerprint import states
+    from dagster_project.selection import selected_stages
+
+    console = talk()
+    started = time.monotonic()
+    project = Project(file=project.file, store=project.store, recipes={recipe.name: recipe})
+    recorder = Recorder(progress_for(console))
+    definitions = build_definitions(project, progress=recorder, force=force)
+    selected = selected_stages(recipe, expression, definitions)
+    with workspace_of(recipe, project) as workspace:
+        found = states(workspace)
+    wanted = [name for name in selected if force or found[name] != "current"]
+    if not wanted:
+        words = f"all {len(selected)} stages are up to date"
+        console.print(f"{recipe.name} ({recipe.profile}): nothing to do, {words}. No engine was started.", markup=False)
+        _say_where(project, recipe)
+        return
+    with recorder.inner:
+        succeeded = _run(recipe, wanted, definitions, instance_store)
+    outcomes = list(recorder.outcomes.values())
+    if outcomes:
+        console.print()
+        console.print(summary(outcomes))
+    if not succeeded:
+        raise recorder.failures[0] if recorder.failures else click.ClickException("the Dagster run failed")
+    _say_totals(recipe, outcomes, time.monotonic() - started)
+    _say_where(project, recipe)
+
+
+def _run(recipe: Recipe, wanted: Sequence[str], definitions: object, store: Path | None) -> bool:
+    import dagster as dg
+
+    from dagster_project.dagster_home import open_instance
+
+    assert isinstance(definitions, dg.Definitions)
+    job = definitions.resolve_job_def(recipe.name.replace("-", "_"))
+    keys = [dg.AssetKey([recipe.name, name]) for name in wanted]
+    with open_instance(store) if store else dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=keys,
+            raise_on_error=False,
+            # Dagster's own log goes to the event log, where the UI shows it; the terminal has our lines.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    return result.success
+
+
+def _say_totals(recipe: Recipe, outcomes: Sequence[Outcome], seconds: float) -> None:
+    asked = sum(o.requests.completed for o in outcomes)
+    reused = sum(o.requests.reused for o in outcomes)
+    tokens = sum(o.requests.completion_tokens for o in outcomes)
+    engine_s = sum(o.requests.engine_seconds for o in outcomes)
+    rate = f" at {tokens / engine_s:,.0f} tokens/s" if engine_s > 1 else ""
+    checks = [c for o in outcomes for c in o.checks]
+    console = talk()
+    console.print()
+    console.print(
+        f"{recipe.name} ({recipe.profile}): {len(outcomes)} stages in {seconds:.0f} s. "
+        f"{asked:,} completions generated ({tokens:,} tokens{rate}), {reused:,} reused. "
+        f"{sum(c.passed for c in checks)} of {len(checks)} checks passed.",
+        markup=False,
+        soft_wrap=True,
+    )
+    pending = sum(o.pending for o in outcomes)
+    if pending:
+        console.print(f"{pending} request(s) failed; the next build asks for them again.", markup=False)
+
+
+def _say_where(project: Project, recipe: Recipe) -> None:
+    folder = release_link(project.store, recipe)
+    console = talk()
+    if folder.exists():
+        shown = _relative(folder)
+        console.print(f"Dataset:  {shown}", markup=False, soft_wrap=True)
+        console.print(f"Load it:  datasets.load_dataset({str(shown)!r})", markup=False, soft_wrap=True)
+    console.print(f"Next:     mathloom show {recipe.name} release    |    mathloom ui", markup=False, soft_wrap=True)
+
+
+def release_link(store: Path, recipe: Recipe) -> Path:
+    """Where the newest released folder of a recipe and profile is found."""
+    suffix = ".preview" if recipe.preview_rows else ""
+    return store / "releases" / recipe.name / f"{recipe.profile}{suffix}"
+
+
+def _relative(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

@@ -1,0 +1,25 @@
+"""``mathloom clean``: remove versions that no environment names. Completions stay."""
+
+from __future__ import annotations
+
+import click
+
+from dagster_project.commands.common import project_of
+from dagster_project.console import out
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def clean(dry_run: bool) -> None:
+    """Remove old versions from the store. What an environment or a release names stays, and every completion."""
+    from resources.store import Store
+    from resources.store.cleaning import clean as clean_store
+
+    store = Store(project_of().store)
+    gone = clean_store(store, is_dry_run=dry_run)
+    word = "would remove" if dry_run else "removed"
+    out().print(
+        f"{word} {gone.versions} version(s), {gone.fingerprints} fingerprint(s), {gone.staging} unfinished build(s): "
+        f"{gone.bytes / 1e6:,.1f} MB. Completions are untouched.",
+        markup=False,
+    )

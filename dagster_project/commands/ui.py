@@ -1,0 +1,32 @@
+"""``mathloom ui``: the Dagster UI on this project, with the same instance that ``mathloom build`` writes into."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from dagster_project.commands.common import project_of
+
+
+@click.command()
+@click.option("--port", default=3000, show_default=True, help="Port on the loopback interface.")
+@click.option("--profile", help="Profile of all recipes in this UI.")
+def ui(port: int, profile: str | None) -> None:
+    """Open the Dagster UI: graph, runs, checks, metadata. Stop it with Ctrl-C."""
+    from dagster_project.dagster_home import dagster_home
+
+    project = project_of(profile)
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(dagster_home(project.store).resolve()),
+        "MATHLOOM_PROJECT": str(project.file),
+        **({"MATHLOOM_PROFILE": profile} if profile else {}),
+    }
+    click.echo(f"mathloom UI: http://127.0.0.1:{port}", err=True)
+    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
+    workspace = project.file.parent / "workspace.yaml"
+    command += ["-w", str(workspace)] if workspace.exists() else ["-m", "dagster_project.definitions"]
+    os.chdir(project.file.parent)
+    os.execve(sys.executable, command, environment)  # noqa: S606 - replaces this process: Ctrl-C reaches Dagster

@@ -1,0 +1,76 @@
+"""How many rows and requests a recipe will make, from its words alone: counts of the lock or declared sizes, times samples.
+
+An upper bound, said as such: filters only take away. No engine, no network, no store is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from assets.kinds import GenerationKind
+from dagster_project.language.resolved import Recipe, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Rows out by problem_source, and requests; ``is_exact`` while nothing above can reject."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    requests: int | None = None
+    is_known: bool = True
+    is_exact: bool = True
+
+    @property
+    def rows_text(self) -> str:
+        """For a table."""
+        return self._text(sum(self.rows.values()))
+
+    @property
+    def requests_text(self) -> str:
+        """For a table; empty for a stage that asks nothing."""
+        return "" if self.requests is None else self._text(self.requests)
+
+    def _text(self, number: int) -> str:
+        return f"{'=' if self.is_exact else '<='} {number:,}" if self.is_known else "?"
+
+
+def requests_ahead(recipe: Recipe) -> dict[str, Ahead]:
+    """Rows and requests of every stage."""
+    found: dict[str, Ahead] = {}
+    for stage in recipe.stages.values():
+        found[stage.name] = _ahead(recipe, stage, found)
+    return found
+
+
+def _ahead(recipe: Recipe, stage: Stage, found: Mapping[str, Ahead]) -> Ahead:
+    if stage.source:
+        return _source(recipe, stage)
+    main = stage.kind.main_input if isinstance(stage.kind, GenerationKind) else stage.kind.law.input
+    above = [found[ref.stage] for ref in stage.inputs.get(main, ())]
+    rows: dict[str, int] = {}
+    for part in above:
+        for source, n in part.rows.items():
+            rows[source] = rows.get(source, 0) + n
+    is_known = all(part.is_known for part in above)
+    is_exact = all(part.is_exact for part in above)
+    if isinstance(stage.kind, GenerationKind):
+        requests = {source: n * stage.kind.samples(stage.settings, source) for source, n in rows.items()}
+        renamed = {stage.kind.source_out(source): n for source, n in requests.items()}
+        return Ahead(renamed, sum(requests.values()), is_known, is_exact)
+    if stage.kind.law.name == "group":  # one row a group: at most one for each row of the problems that were asked
+        return Ahead(rows, None, is_known, False)
+    limit = getattr(stage.settings, "rows", None)
+    if stage.kind.law.name == "split" and isinstance(limit, int) and sum(rows.values()) > limit:
+        return Ahead({"": limit}, None, is_known, False)
+    return Ahead(rows, None, is_known, is_exact and stage.kind.law.name in ("map", "union"))
+
+
+def _source(recipe: Recipe, stage: Stage) -> Ahead:
+    assert stage.source is not None
+    source = recipe.sources[stage.source]
+    take = getattr(stage.settings, "take", None) or recipe.preview_rows
+    count = source.rows
+    if count is None:
+        return Ahead({source.name: take or 0}, None, is_known=take is not None, is_exact=False)
+    return Ahead({source.name: min(count, take or count)}, None)
