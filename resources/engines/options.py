@@ -1,0 +1,63 @@
+"""What all engines' options share, and how a mistake in a profile becomes one readable error.
+
+The options of each engine live beside the engine; the table of engines is ``resources/engines/catalog.py``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from resources.errors import RecipeError
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""A Hub revision that cannot move: a full git commit. Branches and tags can."""
+
+OptionsType = TypeVar("OptionsType", bound="EngineOptions")
+
+
+class EngineOptions(BaseModel):
+    """Base of every engine's options: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    operational: ClassVar[frozenset[str]] = frozenset()
+    """Fields that change how fast answers come and never which: they are no part of the weights id."""
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that shape answers, as JSON values."""
+        return self.model_dump(mode="json", exclude=set(self.operational))
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like ``word``, if any is."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def read_options(kind: type[OptionsType], engine: str, values: Mapping[str, Any], where: str) -> OptionsType:
+    """Validate ``values``. Raises RecipeError that names every mistake at once, with the nearest right key."""
+    try:
+        return kind.model_validate(dict(values))
+    except ValidationError as exc:
+        mistakes = "; ".join(_mistake(error, kind.model_fields) for error in exc.errors())
+        raise RecipeError(
+            f"options of engine {engine!r}: {mistakes}",
+            where=where,
+            fix=f"Options of {engine!r} are: {', '.join(sorted(kind.model_fields))}.",
+        ) from exc
+
+
+def _mistake(error: Any, known: Iterable[str]) -> str:
+    place = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        like = nearest(place, known)
+        return f"unknown option {place!r}" + (f" (nearest: {like!r})" if like else "")
+    if error["type"] == "missing":
+        return f"option {place!r} is missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place} = {error['input']!r}: {message}" if place else message
