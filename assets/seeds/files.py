@@ -214,6 +214,6 @@ def _read_parquet(path: Path, needed: Sequence[str], wanted: Sequence[str]) -> I
 def _parquet_row(batch: pa.RecordBatch, index: int, row: int) -> SourceRow:
     place = f"row {row}"
     try:
-        return SourceRow(row, place, {n: c[index].as_py() for n, c in zip(batch.schema.names, batch.columns, strict=True)})
+        return SourceRow(row, place, batch.slice(index, 1).to_pylist()[0])
     except UnicodeDecodeError as error:
         return SourceRow(row, place, fault=BadRow("encoding", "a field is not UTF-8", f"byte {error.start}"))

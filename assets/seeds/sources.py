@@ -45,8 +45,10 @@ class SourceSpec:
         """From a mapping with (at least) these keys; others are left out, ``path`` may be text."""
         if isinstance(value, SourceSpec):
             return value
-        known = {f.name: value[f.name] for f in fields(cls) if value.get(f.name) is not None}
-        return cls(**known | ({"path": Path(known["path"])} if "path" in known else {}))
+        known: dict[str, Any] = {f.name: value[f.name] for f in fields(cls) if value.get(f.name) is not None}
+        if "path" in known:
+            known["path"] = Path(known["path"])
+        return cls(**known)
 
     @property
     def label(self) -> str:
@@ -120,7 +122,7 @@ def resolve(source: SourceSpec, lock_entry: Mapping[str, Any] | None) -> Pinned:
 
 
 def open_rows(source: SourceSpec, needed: Sequence[str], wanted: Sequence[str]) -> Iterator[SourceRow]:
-    """All rows of a source in its own order, under the wanted names (``columns`` applied), with faults where it has any.
+    """All rows of a source in its own order, under the wanted names (``columns`` applied), with their faults.
 
     Raises:
         SeedError: It cannot be read, has no rows, or no row has one of the ``needed`` columns (or a renamed one).

@@ -1,0 +1,278 @@
+"""``release/folder``: a dataset in a local folder, as the Hub and ``datasets.load_dataset`` expect it.
+
+Files: ``data/`` (four columns), ``provenance/`` (where each row comes from), ``README.md`` (the card), ``BUILD.json``
+(what it was made from). Publishing to the Hub does not live here. Same inputs, same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import duckdb
+import pyarrow as pa
+from pydantic import Field
+
+from assets.kinds import Input, Job, Law, Settings, TableKind
+from assets.release import queries
+from assets.release.card import CardFacts, Composition, prompts_of, rejected, render_card, sampling_of
+from assets.release.layout import ConfigFiles, Mode, Plan, write_config
+from assets.release.public import scrub
+from assets.release.tables import DATA, FILES, GRADED, PROVENANCE, SPLIT, TEXTS, VOTED
+from assets.schemas import EDGE, PROBLEM
+from resources.errors import MathloomError, StoreError
+from resources.identity import canonical_json
+
+_BATCH = 8192
+_MAX_SPLITS = 62
+"""A split is a bit of a signed 64-bit mask."""
+
+_SPLIT_NAME = re.compile(r"\w+(\.\w+)*")
+"""What ``datasets`` accepts as the name of a split."""
+
+BUILD_FORMAT = 1
+"""Raised when the meaning of a key of BUILD.json changes."""
+
+
+class FolderSettings(Settings):
+    """How the rows lie in files."""
+
+    splits: Mode = Field(
+        "copied",
+        description="copied: each split has files of its own. shared: nested splits read the first files of the "
+        "largest one, which saves their space.",
+    )
+    max_shard_bytes: int = Field(
+        500_000_000, ge=1000, description="Largest shard, in bytes of uncompressed Arrow (500 MB: as `datasets` does)."
+    )
+
+
+class Folder(TableKind):
+    """The released dataset. ``rows`` lists its Parquet files."""
+
+    name = "release/folder"
+    version = 1
+    description = "Writes splits as Parquet shards with a provenance config and a dataset card."
+    settings_type = FolderSettings
+    reads_completions = True
+    inputs: ClassVar[Mapping[str, Input]] = {
+        "splits": Input(SPLIT, "The splits; each is named like its stage.", many=True),
+        "solutions": Input(GRADED, "Solutions with their answers."),
+        "texts": Input(TEXTS, "What of each completion is released."),
+        "problems": Input(PROBLEM, "Seeds and new problems.", many=True),
+        "expected": Input(VOTED, "Expected answers; votes where there was a vote.", many=True),
+        "edges": Input(EDGE, "Where problems come from.", many=True),
+    }
+    law = Law("release", input="splits", id="solution_id")
+
+    def outputs(self, settings: FolderSettings) -> Mapping[str, pa.Schema]:
+        """One row per file and split."""
+        return {"rows": FILES}
+
+    def run(self, job: Job) -> None:
+        """Join ids, write both configs in two ordered passes, then the card."""
+        where = f"{job.recipe}/{job.stage}"
+        splits = _split_rows(job, where)
+        try:
+            _prepare(job, where)
+            plan = Plan(job.folder, splits, job.settings.splits, job.settings.max_shard_bytes, where)
+            example: dict[str, Any] = {}
+            rows = _remember(_stream(job.session, queries.DATA, DATA), example)
+            data = write_config(plan, "default", "data", DATA, rows)
+            _check_whole(job.session, data, splits, where)
+            rows = _stream(job.session, queries.PROVENANCE, PROVENANCE)
+            provenance = write_config(plan, "provenance", "provenance", PROVENANCE, rows)
+            _check_whole(job.session, provenance, splits, where)
+            _finish(job, plan, [data, provenance], example)
+        except OSError as error:
+            raise StoreError(
+                f"a file of the release cannot be written: {error.strerror or error}",
+                where=where,
+                fix="Check that the store is writable and that the disk has room, then build again",
+                retryable=True,
+            ) from error
+
+
+def _split_rows(job: Job, where: str) -> dict[str, int]:
+    """Rows per split, in declared order. Raises MathloomError on a name or number that no release can have."""
+    names = [table.stage for table in job.inputs["splits"]]
+    bad = [name for name in names if not _SPLIT_NAME.fullmatch(name)]
+    if bad or len(names) > _MAX_SPLITS:
+        what = f"{bad[0]!r} cannot be the name of a split" if bad else f"{len(names)} splits are too many"
+        raise MathloomError(
+            what, where=where, fix=f"Use letters, digits and _ for stages bound to `splits`, {_MAX_SPLITS} at most"
+        )
+    counts: dict[int, int] = dict(job.session.sql(queries.SPLIT_ROWS).fetchall())
+    splits = {name: counts.get(index, 0) for index, name in enumerate(names)}
+    if not any(splits.values()):
+        raise _nothing_left(job, where)
+    return splits
+
+
+def _nothing_left(job: Job, where: str) -> MathloomError:
+    lines = [(str(line.get("stage")), rejected(line)) for line in _funnel(job)]
+    removed = [(count, rule, stage) for stage, rules in lines for rule, count in rules.items() if count]
+    if not removed:
+        return MathloomError("nothing is left to release", where=where, fix="Look at the stages above: mathloom status")
+    count, rule, stage = max(removed)
+    return MathloomError(
+        f"nothing is left to release; most rows were removed by {rule!r} at stage {stage!r} ({count:,})",
+        where=where,
+        fix=f"See why with `mathloom show {job.recipe} {stage}.rejects`, then change its settings or the model",
+    )
+
+
+def _funnel(job: Job) -> list[Mapping[str, Any]]:
+    return list(scrub(job.context.get("funnel") or []))
+
+
+def _prepare(job: Job, where: str) -> None:
+    """Temporary tables of ids; they spill like everything else in the session."""
+    session = job.session
+    session.register("release_stages", _stage_table(job))
+    for statement in (queries.MEMBERS, queries.PROBLEMS, queries.VOTES, queries.SEED_ROOTS, queries.IDS):
+        session.execute(statement)
+    depth = 1
+    while _number(session.execute(queries.NEXT_ROOTS, {"depth": depth})):
+        depth += 1
+    members, complete = session.sql(queries.COUNTS).fetchall()[0]
+    if members != complete:
+        raise _incomplete(session, where)
+
+
+def _number(result: duckdb.DuckDBPyConnection) -> int:
+    row = result.fetchone()
+    return int(row[0]) if row else 0
+
+
+def _stage_table(job: Job) -> pa.Table:
+    """What is the same for all rows of a generation stage, once."""
+    lineage: Mapping[str, Mapping[str, Any]] = scrub(job.context.get("lineage") or {})
+    rows = [
+        {
+            "stage": stage,
+            "role": line.get("role"),
+            "model": line.get("model") or line.get("engine"),
+            "weights": line.get("weights"),
+            "prompts": canonical_json(prompts_of(line)),
+            "sampling": canonical_json(sampling_of(line)),
+        }
+        for stage, line in lineage.items()
+    ]
+    names = ("stage", "role", "model", "weights", "prompts", "sampling")
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in names]))
+
+
+def _stream(session: duckdb.DuckDBPyConnection, query: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Batches of a query: column ``mask``, then exactly ``schema``. Sorted by DuckDB, which spills."""
+    for batch in session.sql(query).to_arrow_reader(_BATCH):
+        columns = [batch.column("mask").cast(pa.int64())]
+        for field in schema:
+            column = batch.column(field.name)
+            # DuckDB's lossless mode gives booleans as the extension type bool8.
+            column = column.storage if isinstance(column, pa.ExtensionArray) else column
+            columns.append(column.cast(field.type))
+        yield pa.Table.from_arrays(columns, names=["mask", *schema.names])
+
+
+def _remember(tables: Iterator[pa.Table], example: dict[str, Any]) -> Iterator[pa.Table]:
+    """Keep the first row for the card while the tables pass."""
+    for table in tables:
+        if not example and table.num_rows:
+            example.update(table.slice(0, 1).drop_columns("mask").to_pylist()[0])
+        yield table
+
+
+def _check_whole(
+    session: duckdb.DuckDBPyConnection, files: ConfigFiles, splits: Mapping[str, int], where: str
+) -> None:
+    """Each split must have exactly its rows: a lost completion must never become a shorter dataset."""
+    written = {split: sum(part.row_count for part in parts) for split, parts in files.splits.items()}
+    if written != dict(splits):
+        raise _incomplete(session, where)
+
+
+def _incomplete(session: duckdb.DuckDBPyConnection, where: str) -> StoreError:
+    found = session.sql(queries.MISSING).fetchall()
+    what = (
+        f"solution {found[0][0]} is in a split and not in {found[0][1]!r}"
+        if found
+        else "a solution is in one of the inputs twice"
+    )
+    return StoreError(
+        f"the release would not be whole: {what}",
+        where=where,
+        fix="Bind the stages that the splits were made from, and check the store with `mathloom doctor`",
+    )
+
+
+def _finish(job: Job, plan: Plan, configs: list[ConfigFiles], example: Mapping[str, Any]) -> None:
+    composition = _composition(job.session, plan.splits)
+    context = {key: scrub(job.context.get(key) or {}) for key in ("lineage", "sources")}
+    recipe = {"name": job.recipe} | dict(job.context.get("recipe") or {})
+    facts = CardFacts(
+        configs=configs,
+        is_shared=plan.mode == "shared",
+        splits=plan.splits,
+        composition=composition,
+        recipe=recipe,
+        lineage=context["lineage"],
+        funnel=_funnel(job),
+        sources=context["sources"],
+        example=example,
+    )
+    (job.folder / "README.md").write_text(render_card(facts), encoding="utf-8")
+    _write_build_file(job, facts)
+    job.writers["rows"].write(_file_rows(configs))
+    job.facts |= {
+        "rows": dict(plan.splits),
+        "files": sum(len(files.unique()) for files in configs),
+        "bytes": sum(part.bytes for files in configs for part in files.unique()),
+        "composition": {
+            part.split: {source: {"questions": n[0], "pairs": n[1]} for source, n in part.counts.items()}
+            for part in composition
+        },
+    }
+
+
+def _composition(session: duckdb.DuckDBPyConnection, splits: Mapping[str, int]) -> list[Composition]:
+    found: dict[str, dict[str, tuple[int, int]]] = {split: {} for split in splits}
+    for split, source, questions, pairs in session.sql(queries.COMPOSITION).fetchall():
+        found[split][source] = (questions, pairs)
+    return [Composition(split, counts) for split, counts in found.items()]
+
+
+def _file_rows(configs: list[ConfigFiles]) -> pa.Table:
+    rows = [
+        {
+            "split": split,
+            "config": files.config,
+            "path": part.path,
+            "row_count": part.row_count,
+            "bytes": part.bytes,
+            "sha256": part.sha256,
+        }
+        for files in configs
+        for split, parts in files.splits.items()
+        for part in parts
+    ]
+    return pa.Table.from_pylist(rows, schema=FILES)
+
+
+def _write_build_file(job: Job, facts: CardFacts) -> None:
+    """BUILD.json: for programs what the card is for people. Two builds of the same data write the same one."""
+    files = {part.path: part for config in facts.configs for part in config.unique()}
+    build = {
+        "format": BUILD_FORMAT,
+        "recipe": job.recipe,
+        "splits": dict(facts.splits),
+        "sources": facts.sources,
+        "lineage": facts.lineage,
+        "funnel": list(facts.funnel),
+        "versions": scrub(job.context.get("versions") or {}),
+        "files": {path: {"rows": f.row_count, "sha256": f.sha256} for path, f in sorted(files.items())},
+    }
+    text = json.dumps(build, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    (job.folder / "BUILD.json").write_text(text + "\n", encoding="utf-8")
