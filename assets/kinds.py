@@ -215,6 +215,10 @@ class GenerationKind(Kind):
     def finish(self, rows: pa.Table, completed: pa.Table, settings: Any, stage: str) -> Mapping[str, pa.Table]:
         """Output tables but the ledger (which the runner writes): rows, rejects, edges as declared."""
 
+    def source_out(self, problem_source: str) -> str:
+        """``problem_source`` of the rows that come out for an input row of ``problem_source``."""
+        return problem_source
+
     @abstractmethod
     def samples(self, settings: Any, problem_source: str) -> int:
         """Requests that one row of ``problem_source`` will make in the first wave: what `mathloom ls` multiplies."""

@@ -52,6 +52,8 @@ class Source:
     bundled: str | None = None
     """File inside the recipe's folder."""
     licence: str | None = None
+    rows: int | None = None
+    """Declared number of rows: what `mathloom ls` counts with before anything is downloaded."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Renames: wanted column -> column of the file."""
 
