@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
+from pyarrow import compute as pc
 
 from assets.release.shards import Shard, ShardWriter
 from resources.errors import MathloomError
@@ -135,7 +135,7 @@ class _Shared:
 
     def _check_prefix(self, piece: pa.Table, position: int) -> None:
         expected = sum(1 << i for i, count in enumerate(self._plan.splits.values()) if position < count)
-        if not pc.all(pc.equal(piece["mask"], expected)).as_py():
+        if piece["mask"].unique().to_pylist() != [expected]:
             raise MathloomError(
                 "the splits cannot share files, because they are not prefixes of one order",
                 where=self._plan.where,
@@ -149,7 +149,8 @@ class _Shared:
 
 
 def _member(table: pa.Table, index: int) -> pa.ChunkedArray:
-    return pc.not_equal(pc.bit_wise_and(table["mask"], pa.scalar(1 << index, pa.int64())), 0)
+    bit = pc.call_function("bit_wise_and", [table["mask"], pa.scalar(1 << index, pa.int64())])
+    return pc.call_function("not_equal", [bit, pa.scalar(0, pa.int64())])
 
 
 def _named(folder: Path, directory: str, split: str, shards: Sequence[Shard]) -> list[DataFile]:

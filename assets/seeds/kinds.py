@@ -48,6 +48,8 @@ class _SeedKind(TableKind):
     def run(self, job: Job) -> None:
         """Read the whole source, or until ``preview_rows`` problems are found."""
         source = SourceSpec.of(job.context["source"])
+        if pinned := job.context.get("pin"):
+            source = pinned.apply(source)
         wanted = job.context.get("preview_rows")
         reading = _Reading(source, self.parse, job.writers)
         for row in open_rows(source, self.required, self.optional):

@@ -1,7 +1,7 @@
 """Opens a source as a stream of rows, and pins what it holds, so that a build knows when its seeds have changed.
 
-``path`` of a bundled source is its absolute path; the recipe language sets it. Formats are in ``files``, the Hub in
-``resources.hub``, the meaning of fields in the parsers.
+``bundled`` is an absolute path here; the recipe language puts the recipe's folder before it. Formats are in ``files``,
+the Hub in ``resources.hub``, the meaning of fields in the parsers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SEEN_COLUMNS = 200
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """Where seed rows come from: either ``path`` (also for a bundled file) or ``hub`` is set."""
+    """Where seed rows come from: one of ``hub``, ``path`` and ``bundled`` is set."""
 
     name: str
     where: str = ""
@@ -35,25 +35,32 @@ class SourceSpec:
     """A full commit; for a tracked branch the commit of recipe.lock (see :meth:`Pinned.apply`)."""
     track: str | None = None
     path: Path | None = None
-    bundled: str | None = None
+    bundled: Path | None = None
     licence: str | None = None
+    rows: int | None = None
+    """Rows that the recipe declares, for counting ahead; reading does not use it."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Renames: wanted column -> column of the file."""
 
     @classmethod
     def of(cls, value: SourceSpec | Mapping[str, Any]) -> SourceSpec:
-        """From a mapping with (at least) these keys; others are left out, ``path`` may be text."""
+        """From a mapping with (at least) these keys; others are left out, paths may be text."""
         if isinstance(value, SourceSpec):
             return value
         known: dict[str, Any] = {f.name: value[f.name] for f in fields(cls) if value.get(f.name) is not None}
-        if "path" in known:
-            known["path"] = Path(known["path"])
+        for key in {"path", "bundled"} & known.keys():
+            known[key] = Path(known[key])
         return cls(**known)
 
     @property
+    def file(self) -> Path | None:
+        """The local file, if it is one."""
+        return self.path or self.bundled
+
+    @property
     def label(self) -> str:
-        """The file or repository, for errors and facts."""
-        return str(self.path) if self.path else f"hub:{self.hub}"
+        """The file or repository, for errors."""
+        return f"hub:{self.hub}" if self.hub else str(self.file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +207,13 @@ def _check_commit(source: SourceSpec, commit: str) -> None:
 
 
 def _path(source: SourceSpec) -> Path:
-    if source.path is None:
+    if source.file is None:
         raise SeedError(
             f"source {source.name!r} names neither a file nor a Hub dataset",
             where=source.where or source.name,
             fix="Give it `path:`, `bundled:` or `hub:`",
         )
-    return source.path
+    return source.file
 
 
 def _hash(path: Path) -> str:
