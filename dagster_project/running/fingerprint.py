@@ -7,7 +7,6 @@ rows, they make none); memory and threads; the recipe's name (versions are share
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from dagster_project.language.resolved import Ref, Stage
@@ -38,8 +37,7 @@ def fingerprint_parts(
         },
     }
     if stage.source:
-        parts["source"] = {"name": stage.source, "columns": dict(workspace.recipe.sources[stage.source].columns)}
-        parts["source"] |= asdict(workspace.pin(stage.source))
+        parts["source"] = workspace.pin(stage.source).identity(workspace.source_spec(stage.source))
         parts["preview_rows"] = workspace.recipe.preview_rows
     if stage.is_generation and stage.role:
         parts["stage"] = stage.name  # solutions carry the name of the stage that asked

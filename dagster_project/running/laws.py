@@ -48,7 +48,7 @@ def _ids(column: str, relation: str) -> str:
 
 def _differ(session: duckdb.DuckDBPyConnection, left: str, right: str, words: tuple[str, str]) -> list[tuple[Any, ...]]:
     sums = [
-        session.sql(f"select count(*), sum(hash(id)::hugeint) from ({side})").fetchone()  # noqa: S608
+        session.sql(f"select count(*), sum(hash(id)::hugeint) from ({side})").fetchall()[0]  # noqa: S608
         for side in (left, right)
     ]
     if sums[0] == sums[1]:
@@ -78,8 +78,8 @@ def _map(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], _
 
 
 def _source(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], facts: Any) -> list[tuple[Any, ...]]:
-    row = session.sql("select (select count(*) from out_rows) + (select count(*) from out_rejects)").fetchone()
-    written = row[0] if row else 0
+    row = session.sql("select (select count(*) from out_rows) + (select count(*) from out_rejects)").fetchall()[0]
+    written = row[0]
     found: list[tuple[Any, ...]] = []
     if facts.get("read") != written:
         found.append(("all", f"{facts.get('read')} rows were read, {written} are kept or rejected"))

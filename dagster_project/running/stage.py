@@ -171,8 +171,7 @@ def _run_table(
     assert isinstance(kind, TableKind)
     context: dict[str, Any] = {"preview_rows": workspace.recipe.preview_rows}
     if stage.source:
-        context["source"] = workspace.source_spec(stage.source)
-        context["pin"] = workspace.pin(stage.source)
+        context["source"] = workspace.pin(stage.source).apply(workspace.source_spec(stage.source))
     if kind.law.name == "release":
         context |= release_context(workspace, stage)
     job = Job(
@@ -234,7 +233,7 @@ def _session(
         assert schemas is not None
         views[f"out_{name}"] = View(schemas[name], paths)
     reads = getattr(stage.kind, "reads_completions", False) and written is None
-    folders = [workspace.requests.segments_folder] if reads else []
+    folders = [workspace.requests.folders.root] if reads else []
     session = open_session(
         memory_limit=workspace.memory_limit,
         threads=workspace.threads,

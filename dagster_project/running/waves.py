@@ -26,7 +26,8 @@ from dagster_project.running.workspace import Workspace
 from resources.engines.protocol import EngineRequest, EngineResult
 from resources.errors import EngineError
 from resources.requests.key import base_key, sample_keys, seed_base
-from resources.requests.store import Completion, Failure, RequestStore
+from resources.requests.records import record_of
+from resources.requests.store import RequestStore
 from resources.store import Staging
 
 MIN_FOR_SHARE = 20
@@ -230,26 +231,12 @@ def _store(run: _Run, result: EngineResult) -> None:
     key = waiting.keys[result.sample_index]
     assert run.stage.role is not None
     engine = run.workspace.recipe.roles[run.stage.role].engine
+    run.requests.record(record_of(key, result, engine=engine, weights=run.weights))
     if result.failure is None:
-        run.requests.record(
-            Completion(
-                request_key=key,
-                text=result.text,
-                reasoning=result.reasoning,
-                finish_reason=result.finish_reason,
-                prompt_tokens=result.prompt_tokens,
-                completion_tokens=result.completion_tokens,
-                engine=engine,
-                weights=run.weights,
-            )
-        )
         run.counts.completed += 1
         run.counts.prompt_tokens += result.prompt_tokens or 0
         run.counts.completion_tokens += result.completion_tokens or 0
     else:
-        run.requests.record(
-            Failure(key, result.failure, is_permanent=result.is_permanent, engine=engine, weights=run.weights)
-        )
         run.counts.failed += 1
     run.in_flight.discard(key)
     remaining = {i: k for i, k in waiting.keys.items() if i != result.sample_index}
@@ -306,7 +293,11 @@ def _completed_batches(run: _Run, session: duckdb.DuckDBPyConnection) -> Iterato
             {text} as text, c.text_hash, c.finish_reason, c.prompt_tokens, c.completion_tokens
         from read_parquet($ledgers) as l
         left join completions as c using (request_key)
-        left join failures as f using (request_key)
+        left join (
+            select request_key, count(*) as attempts, bool_or(is_permanent) as is_permanent,
+                arg_max(reason, stored_at_ns) as reason
+            from failures group by 1
+        ) as f using (request_key)
         order by l.position
         """,  # noqa: S608 - one of two fixed words
         params={"max_attempts": run.max_attempts, "ledgers": [str(p.resolve()) for p in run.ledgers]},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import duckdb
 from assets.generation.prompts import PromptFolder
 from assets.seeds.sources import Pinned, SourceSpec, resolve
 from dagster_project.language.lock import read_lock
-from dagster_project.language.resolved import Recipe, Ref, Source, Stage
+from dagster_project.language.resolved import Recipe, Ref, Stage
 from dagster_project.running.roles import Roles
 from resources.errors import StoreError
 from resources.requests.store import RequestStore
@@ -104,11 +104,11 @@ class Workspace:
         return self._pins[name]
 
     def source_spec(self, name: str) -> SourceSpec:
-        """A source as the seeds station takes it."""
-        source: Source = self.recipe.sources[name]
-        words = {k: v for k, v in asdict(source).items() if k not in ("place", "bundled")}
-        bundled = self.recipe.folder / source.bundled if source.bundled else None
-        return SourceSpec(**words, bundled=bundled, where=str(source.place))
+        """A source as the seeds station takes it; a bundled file is a path like any other."""
+        source = self.recipe.sources[name]
+        path = self.recipe.folder / source.bundled if source.bundled else source.path
+        words = {f.name: getattr(source, f.name) for f in fields(source) if f.name not in ("place", "bundled", "rows")}
+        return SourceSpec.of({**words, "path": path, "where": str(source.place)})
 
     @cached_property
     def _lock(self) -> Mapping[str, Any]:
@@ -122,7 +122,7 @@ class Workspace:
             memory_limit=self.memory_limit,
             threads=self.threads,
             temp=scratch / "spill-completions",
-            folders=[scratch, self.requests.segments_folder],
+            folders=[scratch, self.requests.folders.root],
         )
         try:
             self.requests.create_views(session)
