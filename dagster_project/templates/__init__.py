@@ -1,0 +1,1 @@
+"""Files that `mathloom init` writes into a new folder. Data, never imported."""
