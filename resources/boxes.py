@@ -54,7 +54,18 @@ def iter_boxes(text: str) -> Iterator[Box]:
 
 
 def find_last_box(text: str) -> Box | None:
-    """The balanced box that starts last, or None. An open box after it does not hide it."""
+    """The balanced box that starts last, or None. An open box after it does not hide it.
+
+    The last command is looked for from the end, so that a box near the end of a long text costs only that end; the
+    whole text is scanned only where that command has no balanced box.
+    """
+    start = max(text.rfind("\\boxed"), text.rfind("\\fbox"))
+    if start < 0:
+        return None
+    slashes = start + 1 - len(text[: start + 1].rstrip("\\"))
+    start -= slashes % 2 == 0  # an even run of backslashes: the command is written with two
+    if box := next(iter_boxes(text[start:]), None):
+        return Box(box.start + start, box.end + start, box.inner_start + start, box.inner_end + start)
     return max(iter_boxes(text), key=lambda box: box.start, default=None)
 
 

@@ -87,3 +87,11 @@ def test_boxes_are_balanced_and_lie_in_the_text(text: str) -> None:
 @given(st.text(alphabet=st.characters(exclude_characters="\\{}", exclude_categories=("Cs",)), max_size=50))
 def test_what_is_boxed_is_read_back(content: str) -> None:
     assert last_box("so \\boxed{" + content + "}") == content.strip()
+
+
+PIECES = ["\\", "{", "}", "\\boxed", "\\fbox", "\\boxed{", " ", "1", "a"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+def test_search_from_the_end_finds_what_the_whole_scan_finds(text: str) -> None:
+    assert find_last_box(text) == max(iter_boxes(text), key=lambda box: box.start, default=None)

@@ -1,0 +1,73 @@
+r"""The canonical key of an answer: a pure function, so that "same answer" is an equivalence by construction.
+
+``canonical_key`` never evaluates or imports what an answer says; it reads a bounded number of tokens with a parser of
+its own (:mod:`assets.answers.tokens`, ``parser``, ``shapes``). What that does not settle gets the status ``undecided``
+and its normalised text as key: two such answers are the same only when they are spelled the same.
+
+Keys begin with their type: ``q:`` rational, ``e:`` expression, ``eq:`` equation, ``l:`` list or set, ``s:`` named
+values, ``t:`` tuple or interval, ``u:`` union, ``m:`` matrix, ``r:`` ratio, ``b:`` number in a base, ``c:`` choice,
+``w:`` words, ``raw:`` undecided.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import gcd
+from typing import Literal
+
+from assets.answers.policy import DEFAULT, Policy
+from assets.answers.shapes import shape_of
+from assets.answers.tokens import plain_text, tokenize
+from assets.answers.values import Undecided
+
+MAX_CHARACTERS = 2_000
+
+Status = Literal["decided", "undecided"]
+
+_INTEGER = re.compile(r"-?[0-9]{1,300}")
+_SIMPLE = re.compile(
+    r"(-?)(?:([0-9]{1,30})/([0-9]{1,30})|\\[dt]?frac\{([0-9]{1,30})\}\{([0-9]{1,30})\}|([0-9]{1,30})\.([0-9]{1,30}))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Equal ``text`` means equal answers. ``undecided``: different texts may still be the same answer."""
+
+    text: str
+    status: Status
+
+
+def canonical_key(answer: str, policy: Policy = DEFAULT) -> Key:
+    """The key of one answer, as it stood in its box. Never raises; time and memory are bounded by budgets."""
+    text = answer.strip()
+    if _INTEGER.fullmatch(text):
+        return Key(f"q:{int(text)}", "decided")
+    if found := _SIMPLE.fullmatch(text):
+        return _simple(text, found)
+    if len(text) > MAX_CHARACTERS:
+        return Key("raw:" + text, "undecided")
+    try:
+        return Key(shape_of(_cleaned(text), policy), "decided")
+    except Undecided:
+        return Key("raw:" + plain_text(text), "undecided")
+
+
+def _simple(text: str, found: re.Match[str]) -> Key:
+    """``3/4``, ``\\frac{3}{4}`` and ``0.75``: nine of ten answers that are no integer."""
+    sign, a, b, c, d, whole, part = found.groups()
+    top, bottom = (int(whole + part), 10 ** len(part)) if whole else (int(a or c), int(b or d))
+    if not bottom:
+        return Key("raw:" + plain_text(text), "undecided")
+    shared = gcd(top, bottom)
+    top, bottom = top // shared, bottom // shared
+    minus = sign if top else ""
+    return Key(f"q:{minus}{top}" if bottom == 1 else f"q:{minus}{top}/{bottom}", "decided")
+
+
+def _cleaned(text: str) -> list[str]:
+    tokens = tokenize(text)
+    while tokens and tokens[-1] in {".", ",", ";"}:
+        tokens.pop()
+    return tokens

@@ -1,0 +1,394 @@
+r"""What surrounds a value: labels, units, lists, tuples, intervals, inequalities, sets, matrices, ratios, words.
+
+Each reader takes tokens and gives the text of a key, with a letter that names its type first; Undecided passes through.
+A whole is decided only if all of its parts are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from assets.answers import values
+from assets.answers.parser import Parser
+from assets.answers.policy import Policy
+from assets.answers.tokens import TEXT, tokenize
+from assets.answers.values import Undecided, Value
+
+MAX_PARTS = 64
+"""Parts of a list or cells of a matrix."""
+MAX_NESTING = 6
+
+_OPENERS = {"(": ")", "[": "]", "{": "}", "\\{": "\\}"}
+_CLOSING = frozenset(_OPENERS.values())
+_RELATIONS = frozenset({"=", "<", ">", "\u2264", "\u2265"})
+_FLIPPED = {"<": ">", ">": "<", "\u2264": "\u2265", "\u2265": "\u2264"}
+_MATRIX = re.compile(r"\\begin\s*\{([pb]?)matrix\}")
+_WORDS = re.compile(r"[^\W\d_]+(?:[\s'\u2019-]+[^\W\d_]+)*")
+_CHOICE = re.compile(r"\(?([A-Z])\)?")
+_UNIT = re.compile(r"[\s~]*[^\W\d_]+(?:[\s./'\u2019-]+[^\W\d_]+)*[\s.]*|[\s~]*")
+_NOT_UNITS = frozenset(
+    "hundred thousand million billion trillion dozen half and or mod base if for am pm a.m p.m remainder to times "
+    "percent-point quarter third if when where with by square-root squared cubed plus minus over".split()
+)
+"""Words that change a number instead of measuring it."""
+_BARE_UNITS = frozenset(
+    "mm cm dm km ft in inch inches foot feet yard yards mile miles meter meters metre metres kg mg gram grams pound "
+    "pounds lb lbs oz ounce ounces liter liters litre litres ml gallon gallons sec second seconds min minute minutes "
+    "hr hrs hour hours day days week weeks month months year years degree degrees cent cents dollar dollars unit units "
+    "mph percent square cubic sq cu people students".split()
+)
+"""Written without a text command; other words after a number leave it undecided."""
+
+
+def shape_of(tokens: list[str], policy: Policy, *, is_part: bool = False, nesting: int = 0) -> str:
+    """The key's text for ``tokens``. ``is_part``: inside of a list or tuple, where units stay and leave it undecided."""
+    if not tokens or nesting > MAX_NESTING:
+        raise Undecided
+    tokens = _unwrap(tokens)
+    if len(tokens) == 1 and (word := _single(tokens[0], policy, nesting)):
+        return word
+    present = _MARKS.intersection(tokens)
+    if present or tokens[0].startswith("\\begin"):
+        for reader, marks in _READERS:
+            if (not marks or marks & present) and (found := reader(tokens, policy, nesting)) is not None:
+                return found
+    if words := _words(tokens):
+        return words
+    if not is_part and policy.strip_units:
+        tokens = _without_units(tokens)
+    return _value(tokens, policy)
+
+
+def _value(tokens: list[str], policy: Policy) -> str:
+    parts = [values.show(value) for value in Parser(tokens).whole()]
+    return parts[0] if len(parts) == 1 else _join("l", parts, policy)
+
+
+def _join(tag: str, parts: Sequence[str], policy: Policy) -> str:
+    if tag == "l" and policy.lists_are_unordered:
+        parts = sorted(parts)
+    return f"{tag}:({','.join(parts)})"
+
+
+def _unwrap(tokens: list[str]) -> list[str]:
+    """Without braces, or a box, around all of it."""
+    while len(tokens) > 2:
+        start = 1 if tokens[0] in {"\\boxed", "\\fbox"} else 0
+        if tokens[start] != "{" or _closing(tokens, start) != len(tokens) - 1:
+            return tokens
+        tokens = tokens[start + 1 : -1]
+    return tokens
+
+
+def _closing(tokens: Sequence[str], start: int) -> int:
+    """Where the bracket that opens at ``start`` closes; -1 if it does not. Mixed pairs (intervals) close too."""
+    depth = 0
+    for at in range(start, len(tokens)):
+        if tokens[at] in _OPENERS:
+            depth += 1
+        elif tokens[at] in _CLOSING:
+            depth -= 1
+            if not depth:
+                return at
+    return -1
+
+
+def _split(tokens: Sequence[str], separators: frozenset[str]) -> tuple[list[list[str]], list[str]]:
+    """``tokens`` cut at separators outside of all brackets, and the separators."""
+    parts: list[list[str]] = [[]]
+    found: list[str] = []
+    depth = 0
+    for token in tokens:
+        depth += (token in _OPENERS) - (token in _CLOSING)
+        if not depth and token in separators:
+            parts.append([])
+            found.append(token)
+        else:
+            parts[-1].append(token)
+    if len(parts) > MAX_PARTS:
+        raise Undecided
+    return parts, found
+
+
+def _single(token: str, policy: Policy, nesting: int) -> str | None:
+    """One token: a choice letter, a word, a text group, an empty set, infinity."""
+    if token[0] == TEXT:
+        content = token[1:].strip()
+        if (choice := _CHOICE.fullmatch(content)) and content[0] + content[-1] in {"()", content * 2}:
+            return f"c:{choice[1]}"
+        if _WORDS.fullmatch(content.rstrip(".")):
+            return _word(content.rstrip("."))
+        return shape_of(tokenize(content), policy, nesting=nesting + 1)
+    if token == "\u2205":
+        return "l:()"
+    if token == "\u221e":
+        return "oo"
+    if len(token) == 1 and token.isascii() and token.isupper():
+        return f"c:{token}"
+    return _word(token) if _is_word(token) else None
+
+
+def _is_word(token: str) -> bool:
+    """Whether bare letters read as a word. Three or four ascending letters without e, i, o, u are a product (abc)."""
+    if not token.isalpha() or token in {"pi", "sqrt"}:
+        return False
+    if len(token) < 3:
+        return token.lower() in {"no", "on", "up", "am", "pm"}
+    return len(token) > 4 or any(a >= b for a, b in zip(token, token[1:], strict=False)) or bool(set(token) & set("eiou"))
+
+
+def _word(text: str) -> str:
+    return "w:" + "".join(text.casefold().split())
+
+
+def _words(tokens: Sequence[str]) -> str | None:
+    """Words only: at least one that is no variable, nothing else but letters."""
+    if not any(token[0] == TEXT or _is_word(token) for token in tokens):
+        return None
+    text = [token[1:] if token[0] == TEXT else token for token in tokens]
+    if not all(_WORDS.fullmatch(part.strip()) or not part.strip() for part in text):
+        return None
+    return _word("".join(text))
+
+
+def _choice(tokens: Sequence[str], policy: Policy, nesting: int) -> str | None:
+    if len(tokens) != 3 or tokens[0] != "(" or tokens[2] != ")":
+        return None
+    found = _CHOICE.fullmatch(tokens[1].removeprefix(TEXT))
+    return f"c:{found[1]}" if found else None
+
+
+def _matrix(tokens: Sequence[str], policy: Policy, nesting: int) -> str | None:
+    begin = _MATRIX.fullmatch(tokens[0])
+    if begin is None:
+        return None
+    if tokens[-1].replace(" ", "") != f"\\end{{{begin[1]}matrix}}":
+        raise Undecided
+    rows, _ = _split(tokens[1:-1], frozenset({"\\\\"}))
+    if len(rows) > 1 and not rows[-1]:
+        rows.pop()  # a line break after the last row
+    cells = [_split(row, frozenset({"&"}))[0] for row in rows]
+    if len({len(row) for row in cells}) != 1:
+        raise Undecided
+    shown = [",".join(shape_of(c, policy, is_part=True, nesting=nesting + 1) for c in row) for row in cells]
+    return f"m:[{';'.join(shown)}]"
+
+
+def _union(tokens: Sequence[str], policy: Policy, nesting: int) -> str | None:
+    parts, found = _split(tokens, frozenset({"\u222a"}))
+    if not found:
+        return None
+    keys = {shape_of(part, policy, is_part=True, nesting=nesting + 1) for part in parts}
+    if any(not key.startswith(("t:", "l:")) for key in keys):
+        raise Undecided
+    return f"u:({','.join(sorted(keys))})" if len(keys) > 1 else keys.pop()
+
+
+def _list(tokens: list[str], policy: Policy, nesting: int) -> str | None:
+    if tokens[0] == "\\{" and _closing(tokens, 0) == len(tokens) - 1:
+        if len(tokens) == 2:
+            return "l:()"
+        inner = tokens[1:-1]
+        if any(token in {":", "|", "\\mid"} or token in _RELATIONS for token in inner):
+            raise Undecided  # a set with a condition
+        return _list(inner, policy, nesting) or _join("l", [_part(inner, policy, nesting)], policy)
+    parts, found = _split(tokens, frozenset({",", ";"}))
+    if not found:
+        return None
+    parts = [part for part in parts if part]  # "1, 2, and 3" has an empty part
+    if len(parts) <= len(found) - 1:
+        raise Undecided
+    labels = [_label(part) for part in parts]
+    if labels[0] is not None and not any(labels[1:]):
+        labels = labels[:1] * len(labels)  # x = 1, 2: one name for all
+    keys = [_part(_after(part), policy, nesting) for part in parts]
+    if len(set(labels)) > 1 or (labels[0] is not None and not policy.labels_are_names):
+        if None in labels:
+            raise Undecided
+        return _join("s", sorted(f"{label}={key}" for label, key in zip(labels, keys, strict=True)), policy)
+    if any(key.startswith("l:") for key in keys):
+        raise Undecided  # plus-minus inside of an enumeration
+    return _join("l", keys, policy)
+
+
+def _part(tokens: list[str], policy: Policy, nesting: int) -> str:
+    return shape_of(tokens, policy, is_part=True, nesting=nesting + 1)
+
+
+def _label(tokens: Sequence[str]) -> str | None:
+    """The name before the only ``=``, None without one."""
+    parts, found = _split(tokens, _RELATIONS)
+    return "".join(parts[0]) if found == ["="] and _is_name(parts[0]) else None
+
+
+def _after(tokens: list[str]) -> list[str]:
+    return tokens if _label(tokens) is None else tokens[tokens.index("=") + 1 :]
+
+
+def _is_name(tokens: Sequence[str]) -> bool:
+    r"""A lone symbol (``x``, ``\theta``, ``x_1``), a word, or a bracket of symbols (``(x, y)``)."""
+    if tokens and tokens[0] == "(":
+        return len(tokens) > 3 and tokens[-1] == ")" and all(_is_symbol(t) for t in tokens[1:-1:2])
+    if len(tokens) == 3 and tokens[1] == "_":
+        return _is_symbol(tokens[0])
+    return len(tokens) == 1 and (_is_symbol(tokens[0]) or tokens[0][0] == TEXT)
+
+
+def _is_symbol(token: str) -> bool:
+    return (token.isascii() and token.isalpha()) or (token[0] == "\\" and token[1:].isalpha())
+
+
+def _bracketed(tokens: list[str], policy: Policy, nesting: int) -> str | None:
+    """A tuple or interval: round or square brackets around all, with a comma inside."""
+    if tokens[0] not in {"(", "["} or tokens[-1] not in {")", "]"} or _closing(tokens, 0) != len(tokens) - 1:
+        return None
+    parts, found = _split(tokens[1:-1], frozenset({","}))
+    if not found:
+        return None
+    return _interval(tokens[0], [_end(part, policy, nesting) for part in parts], tokens[-1])
+
+
+def _interval(opener: str, parts: Sequence[str], closer: str) -> str:
+    return f"t:{opener}{','.join(parts)}{closer}"
+
+
+def _end(tokens: list[str], policy: Policy, nesting: int) -> str:
+    """A part of a tuple or an end of an interval, where infinity may stand."""
+    if tokens and tokens[-1] == "\u221e":
+        if tokens[:-1] not in ([], ["+"], ["-"]):
+            raise Undecided
+        return "-oo" if tokens[0] == "-" else "oo"
+    return _part(tokens, policy, nesting)
+
+
+def _relation(tokens: list[str], policy: Policy, nesting: int) -> str | None:
+    parts, found = _split(tokens, _RELATIONS)
+    if not found:
+        return None
+    if any(not part for part in parts):
+        raise Undecided
+    if found == ["="]:
+        return _equation(parts[0], parts[1], policy, nesting)
+    if "=" in found:
+        raise Undecided
+    return _inequality(parts, found, policy)
+
+
+def _equation(left: list[str], right: list[str], policy: Policy, nesting: int) -> str:
+    if policy.labels_are_names and _is_name(left):
+        key = shape_of(right, policy, nesting=nesting + 1)
+        if not key.startswith("e:") or not any(values.has_variables(v) for v in Parser(_without_units(right)).whole()):
+            return key
+    first, second = _one(left), _one(right)
+    return "eq:" + values.show(values.scale_free(values.add(first, values.negate(second))))
+
+
+def _one(tokens: list[str]) -> Value:
+    found = Parser(tokens).whole()
+    if len(found) != 1:
+        raise Undecided
+    return found[0]
+
+
+def _inequality(parts: list[list[str]], signs: list[str], policy: Policy) -> str:
+    """``x > 2`` and ``1 < x < 2`` as the interval of the one symbol in them."""
+    at = next((i for i, part in enumerate(parts) if len(part) == 1 and _is_symbol(part[0])), None)
+    if at is None or len(parts) > 3 or (len(parts) == 3 and at != 1):
+        raise Undecided
+    if len(parts) == 2 and at == 1:
+        parts, signs = parts[::-1], [_FLIPPED[signs[0]]]
+    if len(parts) == 2:
+        bound, is_below = _bound(parts[1]), signs[0] in {"<", "\u2264"}
+        closed = signs[0] in {"\u2264", "\u2265"}
+        if is_below:
+            return _interval("(", ["-oo", bound], "]" if closed else ")")
+        return _interval("[" if closed else "(", [bound, "oo"], ")")
+    if signs[0] in {">", "\u2265"}:
+        parts, signs = parts[::-1], [_FLIPPED[sign] for sign in signs[::-1]]
+    if any(sign not in {"<", "\u2264"} for sign in signs):
+        raise Undecided
+    ends = [_bound(parts[0]), _bound(parts[2])]
+    return _interval("[" if signs[0] == "\u2264" else "(", ends, "]" if signs[1] == "\u2264" else ")")
+
+
+def _bound(tokens: list[str]) -> str:
+    value = _one(tokens)
+    if values.has_variables(value):
+        raise Undecided
+    return values.show(value)
+
+
+def _ratio(tokens: Sequence[str], policy: Policy, nesting: int) -> str | None:
+    """``3:4``, as written: a clock time reads the same way, so it is not reduced."""
+    parts, found = _split(tokens, frozenset({":"}))
+    if not found:
+        return None
+    if any(not part for part in parts):
+        raise Undecided
+    return f"r:({':'.join(values.show(_one(part)) for part in parts)})"
+
+
+def _based(tokens: list[str], policy: Policy, nesting: int) -> str | None:
+    """``1011_2``: digits and their base, never the decimal number of the same digits."""
+    if "_" not in tokens:
+        return None
+    base = [token for token in tokens[tokens.index("_") + 1 :] if token not in {"{", "}"}]
+    sign = "-" if tokens[0] == "-" else ""
+    digits = "".join(tokens[len(sign) : tokens.index("_")])
+    if len(base) != 1 or not base[0].isdecimal() or not 2 <= int(base[0][:3]) <= 36 or not re.fullmatch(
+        r"[0-9][0-9A-Za-z]*", digits
+    ):  # fmt: skip
+        raise Undecided
+    return f"b:{base[0]}:{sign}{digits.lstrip('0').upper() or '0'}"
+
+
+def _without_units(tokens: list[str]) -> list[str]:
+    """Without currency before, and degrees, percent and units after one value."""
+    if tokens[0] in {"\\$", "\u20ac", "\u00a3", "\\pounds"}:
+        tokens = tokens[1:]
+    elif tokens[0] == "-" and len(tokens) > 2 and tokens[1] == "\\$":
+        tokens = ["-", *tokens[2:]]
+    while len(tokens) > 1 and (cut := _unit_length(tokens)):
+        tokens = tokens[:-cut]
+    return tokens
+
+
+def _unit_length(tokens: Sequence[str]) -> int:
+    """How many tokens at the end are a unit, 0 if none."""
+    last = tokens[-1]
+    if last in {"\u00b0", "%", "\\$", "\u20ac", "\u00a2", "\\cents"}:
+        return 1
+    if (length := _power_of_unit(tokens)) or (last[0] != TEXT and last not in _BARE_UNITS):
+        return length
+    return 1 if _is_unit(last) and tokens[-2] not in {"^", "_"} else 0
+
+
+def _power_of_unit(tokens: Sequence[str]) -> int:
+    r"""``\text{cm}^2`` or ``\text{cm}^{2}``: length in tokens."""
+    for length in (3, 5):
+        if len(tokens) > length and tokens[-length + 1] == "^" and _is_unit(tokens[-length]):
+            exponent = [token for token in tokens[-length + 2 :] if token not in {"{", "}"}]
+            return length if exponent in (["2"], ["3"]) else 0
+    return 0
+
+
+def _is_unit(token: str) -> bool:
+    if token[0] != TEXT:
+        return token in _BARE_UNITS
+    words = set(re.split(r"[\s~]+", token[1:].casefold().strip(" .~")))
+    return bool(_UNIT.fullmatch(token[1:])) and not words & _NOT_UNITS
+
+
+_READERS = (
+    (_matrix, frozenset[str]()),
+    (_choice, frozenset({"("})),
+    (_union, frozenset({"\u222a"})),
+    (_list, frozenset({",", ";", "\\{"})),
+    (_bracketed, frozenset({",", "\u221e"})),
+    (_relation, _RELATIONS),
+    (_ratio, frozenset({":"})),
+    (_based, frozenset({"_"})),
+)
+"""Readers in the order in which they are tried, each only where one of its marks stands among the tokens."""
+_MARKS = frozenset[str]().union(*(marks for _, marks in _READERS))
