@@ -1,4 +1,4 @@
-"""The Dagster resource that holds a run's workspaces: opened at the first stage, locked, and closed when the run ends."""
+"""The Dagster resource that holds a run's workspaces: opened at the first stage, locked, closed when the run ends."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -58,7 +58,7 @@ class Builds(dg.ConfigurableResource):
     def of(
         cls, store: Path, recipes: dict[str, Recipe], progress: Progress | None = None, *, force: bool = False
     ) -> "Builds":
-        """The resource for ``recipes``; ``progress`` None means the run's log; ``force`` rebuilds what the store has."""
+        """The resource for ``recipes``; ``progress`` None means the run's log; ``force`` rebuilds all."""
         made = cls(store=str(store))
         made._recipes = recipes
         made._progress = progress

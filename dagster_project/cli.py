@@ -1,7 +1,7 @@
 """The command line: ``mathloom VERB``. Verbs live in ``commands/``, one module each, imported when they are called.
 
-Data goes to stdout, talk to stderr. One map from error to text and exit code: 2 for what the user can mend (recipe, SQL,
-seeds, usage), 1 for what went wrong while running, 130 for Ctrl-C.
+Data goes to stdout, talk to stderr. One map from error to text and exit code: 2 for what the user can mend (recipe,
+SQL, seeds, usage), 1 for what went wrong while running, 130 for Ctrl-C.
 """
 
 from __future__ import annotations

@@ -123,7 +123,9 @@ class PlainProgress:
         """A line."""
         rejected = sum(outcome.funnel.get("rejected", {}).values())
         words = f", {rejected:,} rejected" if rejected else ""
-        self._say(f"{outcome.stage}: {outcome.state}, {outcome.version.row_count():,} rows{words}, {outcome.seconds:.1f} s")
+        self._say(
+            f"{outcome.stage}: {outcome.state}, {outcome.version.row_count():,} rows{words}, {outcome.seconds:.1f} s"
+        )
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
@@ -167,7 +169,7 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
 
 def _rows_in(funnel: Mapping[str, Any]) -> int:
     rows: Mapping[str, int] = funnel["rows_in"]
-    main = funnel.get("main")
+    main = str(funnel.get("main"))
     return rows[main] if main in rows else sum(rows.values())
 
 

@@ -1,4 +1,4 @@
-"""What the Dagster UI shows of a stage: before a build (schema, lineage, source), and after one (counts, funnel, samples).
+"""What the Dagster UI shows of a stage: before a build (schema, lineage), and after one (counts, funnel, samples).
 
 Text from a model is shown as table cells, cut and with control characters made visible; never as Markdown.
 """

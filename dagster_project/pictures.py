@@ -1,4 +1,4 @@
-"""Small bar charts as SVG, for the UI and the card. No plotting library: twenty bars need none, and the bytes are stable."""
+"""Small bar charts as SVG, for UI and card. No plotting library: twenty bars need none, and the bytes are stable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WIDTH, HEIGHT, MARGIN = 560, 180, 34
 
 
 def bar_chart(title: str, bars: Sequence[Sequence[Any]]) -> str:
-    """An SVG of [label, count] pairs. Labels are escaped and cut; every size is fixed, so equal data give equal bytes."""
+    """An SVG of [label, count] pairs. Labels are escaped and cut; sizes are fixed: equal data give equal bytes."""
     top = max((int(n) for _, n in bars), default=0) or 1
     step = (WIDTH - 2 * MARGIN) / max(len(bars), 1)
     pieces = [
@@ -24,11 +24,11 @@ def bar_chart(title: str, bars: Sequence[Sequence[Any]]) -> str:
     for i, (label, n) in enumerate(bars):
         height = (HEIGHT - 2 * MARGIN) * int(n) / top
         x, y = MARGIN + i * step, HEIGHT - MARGIN - height
-        pieces.append(
-            f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.86:.1f}" height="{height:.1f}" fill="#4f43dd"/>'
-        )
+        pieces.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{step * 0.86:.1f}" height="{height:.1f}" fill="#4f43dd"/>')
         if i % every == 0:
-            pieces.append(f'<text x="{x:.1f}" y="{HEIGHT - MARGIN + 13}" fill="#555555">{escape(str(label)[:8])}</text>')
+            pieces.append(
+                f'<text x="{x:.1f}" y="{HEIGHT - MARGIN + 13}" fill="#555555">{escape(str(label)[:8])}</text>'
+            )
         if len(bars) <= 12:
             pieces.append(f'<text x="{x:.1f}" y="{y - 3:.1f}" fill="#555555">{int(n):,}</text>')
     return "".join(pieces) + "</svg>"

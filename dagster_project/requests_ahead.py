@@ -1,4 +1,4 @@
-"""How many rows and requests a recipe will make, from its words alone: counts of the lock or declared sizes, times samples.
+"""How many rows and requests a recipe will make, from its words alone: declared sizes, times samples.
 
 An upper bound, said as such: filters only take away. No engine, no network, no store is needed.
 """

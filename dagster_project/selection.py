@@ -39,5 +39,5 @@ def _unknown(recipe: Recipe, expression: str, why: str) -> RecipeError:
     return RecipeError(
         f"the selection {expression!r} cannot be used: {why}",
         where=f"--select of {recipe.name}",
-        fix=f"Name stages of the recipe ({', '.join(recipe.stages)}), with + for those above or below: '+votes', 'votes+'",
+        fix=f"Name stages ({', '.join(recipe.stages)}), with + for those above or below: '+votes', 'votes+'",
     )

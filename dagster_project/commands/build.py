@@ -50,7 +50,9 @@ class Recorder:
 @click.argument("recipe", required=False)
 @click.option("--profile", help="Profile to build under (default: the one in mathloom.toml).")
 @click.option("--select", "expression", help="Stages to build: names, '+name', 'name+', or any Dagster selection.")
-@click.option("--force", is_flag=True, help="Build selected stages again even if the store has them (asks no request twice).")
+@click.option(
+    "--force", is_flag=True, help="Build selected stages again even if the store has them (asks no request twice)."
+)
 def build(recipe: str | None, profile: str | None, expression: str | None, force: bool) -> None:
     """Build RECIPE: every stage that is not up to date, and nothing else."""
     project = project_of(profile, recipe)
@@ -60,7 +62,14 @@ def build(recipe: str | None, profile: str | None, expression: str | None, force
 
 @click.command()
 @click.argument("recipe", required=False)
-@click.option("-n", "--rows", default=3, show_default=True, type=click.IntRange(1), help="Rows of every source, and most samples a row.")
+@click.option(
+    "-n",
+    "--rows",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Rows of every source, and most samples a row.",
+)
 @click.option("--profile", help="Profile to build under.")
 def preview(recipe: str | None, rows: int, profile: str | None) -> None:
     """Run the whole of RECIPE on a few rows, in an environment of its own. Its completions serve the full build."""

@@ -1,4 +1,4 @@
-"""``mathloom init``: a folder of the user's own, with a recipe, prompts, SQL and a kind in Python that build at once."""
+"""``mathloom init``: a folder of the user's own: recipe, prompts, SQL and a Python kind that build at once."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def test(recipe: str | None, profile: str | None) -> None:
             passed, failed = passed + result.passed, failed + (not result.passed)
             console.print(f"{'pass' if result.passed else 'FAIL'}  {kind.name}: {result.name}", markup=False)
             if not result.passed:
-                console.print(result.difference, markup=False)
+                console.print(result.diff, markup=False)
     with workspace_of(chosen, project) as workspace:
         for stage in chosen.stages.values():
             entry = workspace.environment.stages.get(stage.name)

@@ -1,7 +1,7 @@
-"""Data tests on a version: run on staged files before it is committed, remembered beside it, run again when they change.
+"""Data tests on a version: run on staged files before it is committed, remembered, run again when they change.
 
-A check is no part of a version's identity. Results lie at ``checks/<version>.<hash of the checks>.json``: a changed test
-runs again on the old rows without building anything.
+A check is no part of a version's identity. Results lie at ``checks/<version>.<hash of the checks>.json``: a changed
+test runs again on the old rows without building anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counting what a stage did: rows in, rows out, rejects by rule; and histograms of columns. One scan each, in DuckDB."""
+"""Counting what a stage did: rows in, rows out, rejects by rule; and histograms. One scan each, in DuckDB."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ BINS = 20
 """Most bars of a histogram: enough to see a shape in the UI."""
 
 
-def measure(session: duckdb.DuckDBPyConnection, stage: Stage, written: Mapping[str, tuple[list[Path], int]]) -> dict[str, Any]:
+def measure(
+    session: duckdb.DuckDBPyConnection, stage: Stage, written: Mapping[str, tuple[list[Path], int]]
+) -> dict[str, Any]:
     """Rows in per formal input, rows out, and rejects per rule (most first)."""
     rows_in = {formal: _count(session, formal) for formal, refs in stage.inputs.items() if refs}
     rejected: dict[str, int] = {}

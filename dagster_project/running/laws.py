@@ -29,7 +29,9 @@ _WORDS = {
 }
 
 
-def check_law(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], facts: dict[str, Any]) -> CheckResult:
+def check_law(
+    law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], facts: dict[str, Any]
+) -> CheckResult:
     """Check ``law`` in a session that has a view per formal input and ``out_<table>`` per output table."""
     offenders = _CHECKERS[law.name](law, session, outputs, facts)
     return CheckResult(
@@ -121,13 +123,15 @@ def _union(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str],
 
 
 def _split(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], _: Any) -> list[tuple[Any, ...]]:
-    prefix = f"{_ids(law.id, law.input)} where {law.order} < (select count(*) from out_rows)"
+    prefix = f"{_ids(law.id, law.input)} where {law.order} < (select count(*) from out_rows)"  # noqa: S608
     return _differ(session, prefix, _ids(law.row_id, "out_rows"), ("missing from the prefix", "not in the prefix"))
 
 
 def _release(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], _: Any) -> list[tuple[Any, ...]]:
     query = f"""
-        select coalesce(i.part, o.split), 'the stage has ' || coalesce(i.n, 0) || ' rows, the files ' || coalesce(o.n, 0)
+        select
+            coalesce(i.part, o.split),
+            'the stage has ' || coalesce(i.n, 0) || ' rows, the files ' || coalesce(o.n, 0)
         from (select part, count(*) as n from {law.input} group by 1) as i
         full join (select split, config, sum(row_count) as n from out_rows group by 1, 2) as o on o.split = i.part
         where i.n is distinct from o.n

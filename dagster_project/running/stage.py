@@ -19,6 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from assets.kinds import GenerationKind, Job, Table, TableKind
+from dagster_project.language.resolved import Ref, Stage
 from dagster_project.running.checking import check_version, run_checks
 from dagster_project.running.fingerprint import fingerprint_parts
 from dagster_project.running.funnel import histogram, measure
@@ -28,12 +29,11 @@ from dagster_project.running.memory import peak_mb, reset_peak
 from dagster_project.running.outcome import CheckResult, Outcome, Progress, RequestCounts
 from dagster_project.running.waves import run_waves
 from dagster_project.running.workspace import Workspace
-from dagster_project.language.resolved import Ref, Stage
 from resources.errors import CheckError, LawError, MathloomError, StoreError
 from resources.identity import hash_json
 from resources.sql import View, open_session
-from resources.store.layout import store_errors
 from resources.store import Built, Entry, Staging, Version
+from resources.store.layout import store_errors
 
 Inputs = Mapping[str, Sequence[tuple[Ref, Version]]]
 

@@ -159,7 +159,10 @@ def _wave(run: _Run, wave: int, session: duckdb.DuckDBPyConnection) -> bool:
 def _asks(run: _Run, wave: int, session: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Sequence[Ask]]]:
     if wave == 0:
         for number, rows in run.batches():
-            yield number, run.kind.next_requests(rows, COMPLETED.empty_table(), run.stage.settings, run.workspace.prompts)
+            yield (
+                number,
+                run.kind.next_requests(rows, COMPLETED.empty_table(), run.stage.settings, run.workspace.prompts),
+            )
         return
     run.requests.seal()
     for number, rows, completed in _rows_with_completions(run, session):
@@ -174,11 +177,13 @@ def _missing(
         if not asks:
             continue
         bases = [base_key(run.weights, ask.prompt, ask.sampling, ask.salt) for ask in asks]
-        keys = [sample_keys(base, ask.first, ask.count) for base, ask in zip(bases, asks, strict=True)]
+        keys = [sample_keys(base, ask.first, ask.count, ask.sampling) for base, ask in zip(bases, asks, strict=True)]
         ledger.write_table(_ledger_rows(run, batch, asks, keys))
         flat = [key for row in keys for key in row]
         known = run.requests.known(flat)
-        attempts = run.requests.failed_attempts([key for key, is_known in zip(flat, known, strict=True) if not is_known])
+        attempts = run.requests.failed_attempts(
+            [key for key, is_known in zip(flat, known, strict=True) if not is_known]
+        )
         run.counts.total += len(flat)
         wanted = {
             key
@@ -266,9 +271,7 @@ def _watch(run: _Run, result: EngineResult) -> None:
 # -- finishing -------------------------------------------------------------------------------------------------------
 
 
-def _rows_with_completions(
-    run: _Run, session: duckdb.DuckDBPyConnection
-) -> Iterator[tuple[int, pa.Table, pa.Table]]:
+def _rows_with_completions(run: _Run, session: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, pa.Table, pa.Table]]:
     """Each batch of rows with all its completions so far, in the order in which they were asked for."""
     with run.workspace.completions_session(run.scratch) as other:
         stream = _completed_batches(run, other)

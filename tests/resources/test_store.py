@@ -82,7 +82,9 @@ def test_an_empty_table_keeps_its_schema(tmp_path: Path) -> None:
     ("table", "message"),
     [
         pytest.param(pa.table({"n": [1]}), "lacks the column 'text'", id="absent column"),
-        pytest.param(pa.table({"n": pa.array([None], pa.int64()), "text": ["a"]}), "null value(s) in the column 'n'", id="null"),
+        pytest.param(
+            pa.table({"n": pa.array([None], pa.int64()), "text": ["a"]}), "null value(s) in the column 'n'", id="null"
+        ),
         pytest.param(pa.table({"n": ["a"], "text": ["a"]}), "is string, declared as int64", id="type"),
     ],
 )
@@ -95,9 +97,14 @@ def test_a_batch_that_breaks_the_schema_is_refused(tmp_path: Path, table: pa.Tab
 
 def test_leaving_staging_without_commit_leaves_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with pytest.raises(RuntimeError, match="boom"), store.stage("sql/x", {"rows": SCHEMA}, where="t") as staging:
-        staging.writers["rows"].write(rows(10))
-        raise RuntimeError("boom")
+
+    def killed() -> None:
+        with store.stage("sql/x", {"rows": SCHEMA}, where="t") as staging:
+            staging.writers["rows"].write(rows(10))
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        killed()
     assert list((tmp_path / "staging").iterdir()) == []
     assert not (tmp_path / "versions").exists()
 

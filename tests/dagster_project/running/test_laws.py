@@ -41,7 +41,9 @@ UUID = "id uuid"
 LEDGER = "request_key uuid, row_id uuid, status varchar"
 
 
-def filter_case(name: str, given: tuple[int, ...], rows: tuple[int, ...], rejects: tuple[int, ...], broken: str | None) -> Case:
+def filter_case(
+    name: str, given: tuple[int, ...], rows: tuple[int, ...], rejects: tuple[int, ...], broken: str | None
+) -> Case:
     tables = {"given": (UUID, ids(*given)), "out_rows": (UUID, ids(*rows)), "out_rejects": (UUID, ids(*rejects))}
     return Case(f"filter {name}", FILTER, tables, {}, broken)  # type: ignore[arg-type]
 
@@ -63,7 +65,9 @@ def split_case(name: str, rows: tuple[int, ...], broken: str | None) -> Case:
     return Case(f"split {name}", SPLIT, tables, {}, broken)
 
 
-def expand_case(name: str, requests: list[tuple[str, str, str]], rows: tuple[int, ...], rejects: tuple[int, ...], broken: str | None) -> Case:
+def expand_case(
+    name: str, requests: list[tuple[str, str, str]], rows: tuple[int, ...], rejects: tuple[int, ...], broken: str | None
+) -> Case:
     tables: dict[str, Any] = {
         "given": (UUID, ids(1, 2)),
         "out_requests": (LEDGER, requests),
@@ -86,10 +90,30 @@ CASES = [
     filter_case("swapped an id, totals right", (1, 2), (1, 3), (), "vanished"),
     filter_case("kept and rejected", (1, 2), (1, 2), (2,), "appeared"),
     Case("map kept", Law("map", "given", "id"), {"given": (UUID, ids(1, 2)), "out_rows": (UUID, ids(2, 1))}, {}, None),  # type: ignore[arg-type]
-    Case("map lost", Law("map", "given", "id"), {"given": (UUID, ids(1, 2)), "out_rows": (UUID, ids(1))}, {}, "vanished"),  # type: ignore[arg-type]
-    Case("source kept", Law("source", id="id"), {"out_rows": (UUID, ids(1)), "out_rejects": (UUID, ids(2))}, {"read": 2}, None),  # type: ignore[arg-type]
-    Case("source lost", Law("source", id="id"), {"out_rows": (UUID, ids(1)), "out_rejects": (UUID, ids(2))}, {"read": 3}, "3 rows were read"),  # type: ignore[arg-type]
-    Case("source twice", Law("source", id="id"), {"out_rows": (UUID, ids(1, 1)), "out_rejects": (UUID, [])}, {"read": 2}, "kept twice"),  # type: ignore[arg-type]
+    Case(
+        "map lost", Law("map", "given", "id"), {"given": (UUID, ids(1, 2)), "out_rows": (UUID, ids(1))}, {}, "vanished"
+    ),  # type: ignore[arg-type]
+    Case(
+        "source kept",
+        Law("source", id="id"),
+        {"out_rows": (UUID, ids(1)), "out_rejects": (UUID, ids(2))},
+        {"read": 2},
+        None,
+    ),  # type: ignore[arg-type]
+    Case(
+        "source lost",
+        Law("source", id="id"),
+        {"out_rows": (UUID, ids(1)), "out_rejects": (UUID, ids(2))},
+        {"read": 3},
+        "3 rows were read",
+    ),  # type: ignore[arg-type]
+    Case(
+        "source twice",
+        Law("source", id="id"),
+        {"out_rows": (UUID, ids(1, 1)), "out_rejects": (UUID, [])},
+        {"read": 2},
+        "kept twice",
+    ),  # type: ignore[arg-type]
     group_case("kept", [(IDS[1], 3)], None),
     group_case("wrong members", [(IDS[1], 2)], "members"),
     group_case("lost group", [], "a group vanished"),
@@ -100,7 +124,9 @@ CASES = [
     expand_case("row rejected without asking", [ask(11, 1)], (11,), (2,), None),
     expand_case("silent row", [ask(11, 1)], (11,), (), "asked nothing"),
     expand_case("lost completion", [ask(11, 1), ask(12, 2)], (11,), (), "answered, yet neither"),
-    expand_case("row of a failed request", [ask(11, 1), ask(12, 2, "failed")], (11, 12), (), "without an answered request"),
+    expand_case(
+        "row of a failed request", [ask(11, 1), ask(12, 2, "failed")], (11, 12), (), "without an answered request"
+    ),
 ]
 
 
