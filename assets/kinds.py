@@ -114,6 +114,10 @@ class Prompts(Protocol):
         """One prompt. Raises RecipeError when a variable is missing."""
         ...
 
+    def stop(self, name: str) -> tuple[str, ...]:
+        """Stop phrases of the prompt file: a part of the sampling."""
+        ...
+
 
 @dataclass(slots=True)
 class Table:
