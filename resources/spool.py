@@ -23,6 +23,7 @@ class Spool:
     """
 
     def __init__(self, session: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, str]) -> None:
+        """Make the table, empty; one that an earlier attempt left is replaced."""
         self.name = name
         self.row_count = 0
         self._session = session

@@ -55,7 +55,7 @@ def canonical_key(answer: str, policy: Policy = DEFAULT) -> Key:
 
 
 def _simple(text: str, found: re.Match[str]) -> Key:
-    """``3/4``, ``\\frac{3}{4}`` and ``0.75``: nine of ten answers that are no integer."""
+    r"""``3/4``, ``\frac{3}{4}`` and ``0.75``: nine of ten answers that are no integer."""
     sign, a, b, c, d, whole, part = found.groups()
     top, bottom = (int(whole + part), 10 ** len(part)) if whole else (int(a or c), int(b or d))
     if not bottom:

@@ -26,7 +26,8 @@ TEXT_BATCH = 2_048
 CACHED_KEYS = 65_536
 """Spellings whose key is remembered while ground truth is read."""
 
-_FOUND = {"solution_id": "uuid", "problem_id": "uuid", "sample_index": "integer", "answer": "varchar", "reason": "varchar"}
+_IDS = {"solution_id": "uuid", "problem_id": "uuid", "sample_index": "integer"}
+_FOUND = {**_IDS, "answer": "varchar", "reason": "varchar"}
 _KEYS = {"answer": "varchar", "answer_key": "varchar", "status": "varchar"}
 
 _TEXTS = """
@@ -41,7 +42,9 @@ from solutions as s
 anti join (select request_key from completions where text is not null) as c using (request_key)
 """
 _ANSWERS = """
-select f.solution_id, f.problem_id, f.sample_index, f.answer, k.answer_key, coalesce(k.status, f.reason) as answer_status
+select
+    f.solution_id, f.problem_id, f.sample_index, f.answer, k.answer_key,
+    coalesce(k.status, f.reason) as answer_status,
 from answers_found as f
 left join answers_keys as k on f.answer = k.answer
 order by f.solution_id
@@ -52,7 +55,7 @@ _EXPECTED = "select problem_id, expected_answer, expected_key from answers_expec
 class AnswerSettings(Settings):
     """Settings of both kinds of this station: they must agree, or their keys cannot be compared."""
 
-    policy: Policy = Field(DEFAULT, description="Which spellings count as the same answer (docs/selection.md).")
+    policy: Policy = Field(default=DEFAULT, description="Which spellings count as the same answer (docs/selection.md).")
 
 
 class Extract(TableKind):

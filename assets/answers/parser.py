@@ -17,15 +17,20 @@ MAX_FACTORIAL = 200
 """200! has 375 digits."""
 MAX_BINOMIAL = 1_000
 
-_LETTERS = {
-    "\\" + name: name
-    for name in (
-        "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
-        "upsilon phi varphi chi psi omega"
-    ).split()
-}
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_GREEK = _words(
+    "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
+    "upsilon phi varphi chi psi omega"
+)
+_LETTERS = {"\\" + name: name for name in _GREEK}
 _FUNCTION_NAMES = frozenset("fghFGHPQ")
 """Before a bracket these read as functions, and ``f(2)`` is no product."""
+_NO_PRODUCTS = _words("sin cos tan cot sec csc log ln lg exp gcd lcm mod min max det deg div abs inf nan no am pm of")
+"""Short runs of letters that are names and no products of variables."""
 _CLOSERS = {"(": ")", "{": "}", "[": "]"}
 _STARTS = frozenset({"(", "{", "\\frac", "\\sqrt", "\\binom", "\u03c0", "\\boxed", "\\fbox", *_LETTERS})
 
@@ -34,6 +39,7 @@ class Parser:
     """One pass over ``tokens``. :meth:`whole` gives one value, or two where the text holds a plus-minus sign."""
 
     def __init__(self, tokens: list[str]) -> None:
+        """Read ``tokens`` from the first."""
         self.tokens = tokens
         self.at = 0
         self.depth = 0
@@ -252,9 +258,6 @@ class Parser:
         return values.root(self._argument(), degree)
 
 
-_NO_PRODUCTS = frozenset(
-    "sin cos tan cot sec csc log ln lg exp gcd lcm mod min max det deg div abs inf nan and or no am pm of".split()
-)
 
 
 def number_of(token: str) -> Value:
@@ -262,4 +265,6 @@ def number_of(token: str) -> Value:
     if len(token) > MAX_NUMBER_CHARACTERS or not token.isascii():
         raise Undecided
     whole, _, part = token.partition(".")
+    if not (whole + part).isdecimal():
+        raise Undecided
     return values.rational(int(whole + part), 10 ** len(part))

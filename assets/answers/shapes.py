@@ -13,6 +13,7 @@ from assets.answers import values
 from assets.answers.parser import Parser
 from assets.answers.policy import Policy
 from assets.answers.tokens import TEXT, tokenize
+from assets.answers.units import without_units
 from assets.answers.values import Undecided, Value
 
 MAX_PARTS = 64
@@ -26,23 +27,10 @@ _FLIPPED = {"<": ">", ">": "<", "\u2264": "\u2265", "\u2265": "\u2264"}
 _MATRIX = re.compile(r"\\begin\s*\{([pb]?)matrix\}")
 _WORDS = re.compile(r"[^\W\d_]+(?:[\s'\u2019-]+[^\W\d_]+)*")
 _CHOICE = re.compile(r"\(?([A-Z])\)?")
-_UNIT = re.compile(r"[\s~]*[^\W\d_]+(?:[\s./'\u2019-]+[^\W\d_]+)*[\s.]*|[\s~]*")
-_NOT_UNITS = frozenset(
-    "hundred thousand million billion trillion dozen half and or mod base if for am pm a.m p.m remainder to times "
-    "percent-point quarter third if when where with by square-root squared cubed plus minus over".split()
-)
-"""Words that change a number instead of measuring it."""
-_BARE_UNITS = frozenset(
-    "mm cm dm km ft in inch inches foot feet yard yards mile miles meter meters metre metres kg mg gram grams pound "
-    "pounds lb lbs oz ounce ounces liter liters litre litres ml gallon gallons sec second seconds min minute minutes "
-    "hr hrs hour hours day days week weeks month months year years degree degrees cent cents dollar dollars unit units "
-    "mph percent square cubic sq cu people students".split()
-)
-"""Written without a text command; other words after a number leave it undecided."""
 
 
 def shape_of(tokens: list[str], policy: Policy, *, is_part: bool = False, nesting: int = 0) -> str:
-    """The key's text for ``tokens``. ``is_part``: inside of a list or tuple, where units stay and leave it undecided."""
+    """The key's text for ``tokens``. ``is_part``: of a list or tuple, where units stay and leave it undecided."""
     if not tokens or nesting > MAX_NESTING:
         raise Undecided
     tokens = _unwrap(tokens)
@@ -56,7 +44,7 @@ def shape_of(tokens: list[str], policy: Policy, *, is_part: bool = False, nestin
     if words := _words(tokens):
         return words
     if not is_part and policy.strip_units:
-        tokens = _without_units(tokens)
+        tokens = without_units(tokens)
     return _value(tokens, policy)
 
 
@@ -135,7 +123,8 @@ def _is_word(token: str) -> bool:
         return False
     if len(token) < 3:
         return token.lower() in {"no", "on", "up", "am", "pm"}
-    return len(token) > 4 or any(a >= b for a, b in zip(token, token[1:], strict=False)) or bool(set(token) & set("eiou"))
+    is_ascending = all(a < b for a, b in zip(token, token[1:], strict=False))
+    return len(token) > 4 or not is_ascending or not set("eiou").isdisjoint(token)
 
 
 def _word(text: str) -> str:
@@ -278,7 +267,7 @@ def _relation(tokens: list[str], policy: Policy, nesting: int) -> str | None:
 def _equation(left: list[str], right: list[str], policy: Policy, nesting: int) -> str:
     if policy.labels_are_names and _is_name(left):
         key = shape_of(right, policy, nesting=nesting + 1)
-        if not key.startswith("e:") or not any(values.has_variables(v) for v in Parser(_without_units(right)).whole()):
+        if not key.startswith("e:") or not any(values.has_variables(v) for v in Parser(without_units(right)).whole()):
             return key
     first, second = _one(left), _one(right)
     return "eq:" + values.show(values.scale_free(values.add(first, values.negate(second))))
@@ -341,43 +330,6 @@ def _based(tokens: list[str], policy: Policy, nesting: int) -> str | None:
     ):  # fmt: skip
         raise Undecided
     return f"b:{base[0]}:{sign}{digits.lstrip('0').upper() or '0'}"
-
-
-def _without_units(tokens: list[str]) -> list[str]:
-    """Without currency before, and degrees, percent and units after one value."""
-    if tokens[0] in {"\\$", "\u20ac", "\u00a3", "\\pounds"}:
-        tokens = tokens[1:]
-    elif tokens[0] == "-" and len(tokens) > 2 and tokens[1] == "\\$":
-        tokens = ["-", *tokens[2:]]
-    while len(tokens) > 1 and (cut := _unit_length(tokens)):
-        tokens = tokens[:-cut]
-    return tokens
-
-
-def _unit_length(tokens: Sequence[str]) -> int:
-    """How many tokens at the end are a unit, 0 if none."""
-    last = tokens[-1]
-    if last in {"\u00b0", "%", "\\$", "\u20ac", "\u00a2", "\\cents"}:
-        return 1
-    if (length := _power_of_unit(tokens)) or (last[0] != TEXT and last not in _BARE_UNITS):
-        return length
-    return 1 if _is_unit(last) and tokens[-2] not in {"^", "_"} else 0
-
-
-def _power_of_unit(tokens: Sequence[str]) -> int:
-    r"""``\text{cm}^2`` or ``\text{cm}^{2}``: length in tokens."""
-    for length in (3, 5):
-        if len(tokens) > length and tokens[-length + 1] == "^" and _is_unit(tokens[-length]):
-            exponent = [token for token in tokens[-length + 2 :] if token not in {"{", "}"}]
-            return length if exponent in (["2"], ["3"]) else 0
-    return 0
-
-
-def _is_unit(token: str) -> bool:
-    if token[0] != TEXT:
-        return token in _BARE_UNITS
-    words = set(re.split(r"[\s~]+", token[1:].casefold().strip(" .~")))
-    return bool(_UNIT.fullmatch(token[1:])) and not words & _NOT_UNITS
 
 
 _READERS = (

@@ -35,10 +35,9 @@ _REPEATING = re.compile(r"(\d*)\.(\d{0,40})\\overline\s*(?:\{(\d{1,40})\}|(\d))"
 _SCIENTIFIC = re.compile(r"\d[eE][-+]?\d")
 _SPACES = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
 
-_VANISH = frozenset(
-    r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \limits
-    \quad \qquad \, \! \; \: \> \/ ~ $ \( \) \[ \]""".split()
-) | {"\\ "}
+_SPACING = r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \displaystyle \textstyle \limits
+\quad \qquad \, \! \; \: \> \/ ~ $ \( \) \[ \]"""
+_VANISH = frozenset(_SPACING.split()) | {"\\ "}
 _SAME = {
     "\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cfrac": "\\frac", "\\dbinom": "\\binom", "\\tbinom": "\\binom",
     "\\cdot": "*", "\\times": "*", "\u00d7": "*", "\u00b7": "*", "\u22c5": "*", "\\ast": "*",
@@ -81,7 +80,7 @@ def _word(token: str) -> str:
 
 
 def _repeating(found: re.Match[str]) -> str:
-    """``0.1\\overline{6}`` as a fraction: (16 - 1) / 90."""
+    r"""``0.1\overline{6}`` as a fraction: (16 - 1) / 90."""
     whole, head, tail = found[1] or "0", found[2], found[3] or found[4]
     if len(whole) > 40:
         raise Undecided
