@@ -108,6 +108,12 @@ def _split_rows(job: Job, where: str) -> dict[str, int]:
     splits = {name: counts.get(index, 0) for index, name in enumerate(names)}
     if not any(splits.values()):
         raise _nothing_left(job, where)
+    if empty := [name for name, count in splits.items() if not count]:
+        raise MathloomError(
+            f"split {empty[0]!r} has no rows, and `datasets` cannot load an empty split",
+            where=where,
+            fix="Give its stage rows, or take it from the inputs `splits` of this stage",
+        )
     return splits
 
 

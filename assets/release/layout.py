@@ -34,7 +34,7 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How splits become files. ``splits``: name -> rows, in declared order (bit i of a mask is the i-th)."""
+    """How splits become files. ``splits``: name -> rows (none is 0), in declared order (bit i of a mask: the i-th)."""
 
     folder: Path
     splits: dict[str, int]
@@ -99,7 +99,6 @@ class _Shared:
     def __init__(self, plan: Plan, directory: str, schema: pa.Schema) -> None:
         self._plan = plan
         self._directory = directory
-        self._schema = schema
         self._largest = max(plan.splits, key=lambda name: plan.splits[name])
         self._writer = ShardWriter(plan.folder / directory, self._largest, schema, plan.max_shard_bytes)
 
@@ -116,7 +115,7 @@ class _Shared:
         files = _named(self._plan.folder, self._directory, self._largest, shards)
         ends = [shard.first + shard.row_count for shard in shards]
         return {
-            name: [file for file, end in zip(files, ends, strict=True) if end <= count] if count else self._empty(name)
+            name: [file for file, end in zip(files, ends, strict=True) if end <= count]
             for name, count in self._plan.splits.items()
         }
 
@@ -141,11 +140,6 @@ class _Shared:
                 where=self._plan.where,
                 fix="Write `splits: copied` in the settings of the stage",
             )
-
-    def _empty(self, split: str) -> list[DataFile]:
-        """A split without rows still needs a file, or readers do not know its columns."""
-        writer = ShardWriter(self._plan.folder / self._directory, split, self._schema, self._plan.max_shard_bytes)
-        return _named(self._plan.folder, self._directory, split, writer.close())
 
 
 def _member(table: pa.Table, index: int) -> pa.ChunkedArray:

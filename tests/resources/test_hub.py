@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -64,9 +64,7 @@ def endpoint() -> Iterator[str]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A dataset with two configs, as a local folder; the library's caches stay in the test's own folder."""
-    import datasets
-
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     root = tmp_path / "set"
     for config, rows in (("beta", ["b0"]), ("alpha", ["a0", "a1"])):
         (root / config).mkdir(parents=True)
@@ -116,14 +114,17 @@ def test_no_network_can_be_tried_again() -> None:
     assert caught.value.retryable is True
 
 
-@pytest.mark.parametrize("package", ["datasets", "huggingface_hub"])
-def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [("datasets", lambda: hub.config_names("org/set")), ("huggingface_hub", lambda: hub.resolve_commit("org/set"))],
+    ids=["datasets", "huggingface_hub"],
+)
+def test_a_missing_package_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, package: str, call: Callable[[], object]
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=rf"'{package}' is needed.*pip install 'mathloom\[hub\]'"):
-        if package == "datasets":
-            list(hub.stream_rows("org/set", config=None, split="train", revision=None))
-        else:
-            hub.resolve_commit("org/set")
+        call()
 
 
 def test_the_module_loads_neither_library() -> None:
