@@ -1,7 +1,7 @@
-"""Data tests: what may be asked of the rows of a stage. Each turns its arguments into SQL that returns violating rows.
+"""Checks: reading them as they are written, holding them against a schema, and running them on rows.
 
-Values are bound, never written into SQL; columns are held against the schema and quoted. When a check runs, and what a
-broken one stops, is ``running.checking``'s business.
+The tests themselves are in ``data_test_kinds``. When a check runs, and what a broken one stops, is the business of
+``running.checking``.
 """
 
 from __future__ import annotations
@@ -10,22 +10,20 @@ import re
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import duckdb
 import pyarrow as pa
-import sqlglot
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from pydantic import ValidationError
 
+from dagster_project.data_test_kinds import TESTS, DataTest
 from dagster_project.language.faults import suggest
 from dagster_project.language.resolved import Check, Place, Ref
 from dagster_project.running.outcome import CheckResult
 from dagster_project.sqlfiles.kind import SqlKind
-from dagster_project.sqlfiles.types import sql_type
 from resources.errors import MathloomError, RecipeError, SqlFileError
-from resources.sql import quote_name
+from resources.sql import scratch, stub_table
+from resources.sql_types import sql_type
 
 SAMPLE_ROWS = 5
 """Violating rows that are shown."""
@@ -34,257 +32,35 @@ _SHOWN_CHARACTERS = 200
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that could steer a terminal or turn text around: model output is hostile."""
 
-Query = tuple[str, dict[str, Any]]
-"""SQL that returns violating rows of the view ``rows``, and the values bound to it."""
-
-
-class DataTest(BaseModel):
-    """Arguments of one test. ``short`` names the argument that may be written alone (``unique: problem_id``)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-    short: ClassVar[str]
-
-    def columns_read(self) -> tuple[str, ...]:
-        """Columns of ``rows`` that it names."""
-        return tuple(value for name in ("column",) if (value := getattr(self, name, None)))
-
-    def needs(self) -> tuple[Ref, ...]:
-        """Other tables of the recipe that it reads."""
-        return ()
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """The query. ``schema`` is that of ``rows``, and has all of :meth:`columns_read`."""
-        raise NotImplementedError
-
-    def describe(self) -> str:
-        """The promise, in words."""
-        raise NotImplementedError
-
-
-class NotNull(DataTest):
-    """A column has a value in every row."""
-
-    short: ClassVar[str] = "column"
-    column: str
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """Rows without a value, by what they do have."""
-        return f"select * from rows where {quote_name(self.column)} is null", {}  # noqa: S608
-
-    def describe(self) -> str:
-        """In words."""
-        return f"{self.column} has a value"
-
-
-class Unique(DataTest):
-    """No two rows agree in all of some columns."""
-
-    short: ClassVar[str] = "columns"
-    columns: tuple[str, ...] = Field(min_length=1)
-
-    def columns_read(self) -> tuple[str, ...]:
-        """All of them."""
-        return self.columns
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """Values that stand in several rows, with their number."""
-        names = ", ".join(quote_name(name) for name in self.columns)
-        return f"select {names}, count(*) as copies from rows group by {names} having count(*) > 1", {}  # noqa: S608
-
-    def describe(self) -> str:
-        """In words."""
-        return f"no two rows share {', '.join(self.columns)}"
-
-
-class AcceptedValues(DataTest):
-    """A column holds only listed values; an empty value is accepted (add not_null to forbid it)."""
-
-    short: ClassVar[str] = "values"
-    column: str
-    values: tuple[str | int | float | bool, ...] = Field(min_length=1)
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """Other values, with their number."""
-        name, kind = quote_name(self.column), sql_type(schema.field(self.column).type)
-        query = (
-            f"select {name}, count(*) as rows from rows where {name} not in "  # noqa: S608
-            f"(select v::{kind} from unnest($values::varchar[]) as u(v)) group by 1"
-        )
-        return query, {"values": [str(value) for value in self.values]}
-
-    def describe(self) -> str:
-        """In words."""
-        return f"{self.column} is one of {', '.join(str(value) for value in self.values)}"
-
-
-class Relationships(DataTest):
-    """Every value of a column is found in a column of another table."""
-
-    short: ClassVar[str] = "to"
-    column: str
-    to: str = Field(description="stage, or stage.table.")
-    to_column: str | None = None
-
-    def needs(self) -> tuple[Ref, ...]:
-        """The other table."""
-        return (read_ref(self.to),)
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """Values without a partner, with their number."""
-        name, other = quote_name(self.column), quote_name(self.to_column or self.column)
-        table = quote_name(str(read_ref(self.to)))
-        query = (
-            f"select {name}, count(*) as rows from rows where {name} is not null and not exists "  # noqa: S608
-            f"(select 1 from {table} as partner where partner.{other} = rows.{name}) group by 1"
-        )
-        return query, {}
-
-    def describe(self) -> str:
-        """In words."""
-        return f"every {self.column} is a {self.to_column or self.column} of {self.to}"
-
-
-class RowCountBetween(DataTest):
-    """The number of rows lies between two limits, both included."""
-
-    short: ClassVar[str] = "min"
-    min: int | None = Field(None, ge=0)
-    max: int | None = Field(None, ge=0)
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """The count, if it is outside."""
-        query = (
-            "select count(*) as rows from rows "
-            "having count(*) < coalesce($min::bigint, 0) or count(*) > coalesce($max::bigint, count(*))"
-        )
-        return query, {"min": self.min, "max": self.max}
-
-    def describe(self) -> str:
-        """In words."""
-        return f"the number of rows is between {self.min or 0:,} and {'any' if self.max is None else f'{self.max:,}'}"
-
-
-class Expression(DataTest):
-    """A condition that is true for every row; where it is neither true nor false (an empty value), it holds."""
-
-    short: ClassVar[str] = "expression"
-    expression: str
-
-    def tree(self) -> exp.Expr:
-        """The condition. Raises ValueError if it is not one expression over the columns of the row."""
-        try:
-            tree = sqlglot.parse_one(f"select 1 where ({self.expression}\n)", dialect="duckdb")
-        except SqlglotError as error:
-            raise ValueError(f"{self.expression!r} is no SQL condition") from error
-        where = tree.args.get("where")
-        if where is None or len(tree.expressions) != 1 or tree.find(exp.Table, exp.Subquery, exp.Placeholder):
-            raise ValueError(f"{self.expression!r} is not one condition over the columns of a row")
-        return where.this
-
-    def columns_read(self) -> tuple[str, ...]:
-        """Columns of the condition."""
-        return tuple(dict.fromkeys(column.name for column in self.tree().find_all(exp.Column)))
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """Rows for which it is false, by the columns that it reads."""
-        names = ", ".join(quote_name(name) for name in self.columns_read()) or "*"
-        # Written anew from its tree, so that nothing but an expression stands in the query.
-        return f"select {names} from rows where not ({self.tree().sql(dialect='duckdb', comments=False)})", {}  # noqa: S608
-
-    def describe(self) -> str:
-        """In words."""
-        return self.expression
-
-
-class NoOverlap(DataTest):
-    """No value of a column is found in another table: splits that must not leak into each other."""
-
-    short: ClassVar[str] = "with"
-    column: str
-    other: str = Field(alias="with", description="stage, or stage.table.")
-    other_column: str | None = Field(None, alias="with_column")
-
-    def needs(self) -> tuple[Ref, ...]:
-        """The other table."""
-        return (read_ref(self.other),)
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """Values that both have."""
-        name, other = quote_name(self.column), quote_name(self.other_column or self.column)
-        table = quote_name(str(read_ref(self.other)))
-        return f"select distinct {name} from rows where {name} in (select {other} from {table})", {}  # noqa: S608
-
-    def describe(self) -> str:
-        """In words."""
-        return f"no {self.column} is a {self.other_column or self.column} of {self.other}"
-
-
-class MaxShare(DataTest):
-    """No value (or one named value) has more than a share of the rows."""
-
-    short: ClassVar[str] = "max"
-    column: str
-    max: float = Field(gt=0, le=1)
-    value: str | int | float | bool | None = None
-
-    def violations(self, schema: pa.Schema) -> Query:
-        """Values that are too frequent, with their share."""
-        name, kind = quote_name(self.column), sql_type(schema.field(self.column).type)
-        bound: dict[str, Any] = {"max": self.max}
-        chosen = ""
-        if self.value is not None:
-            chosen = f" where {name} = $value::varchar::{kind}"
-            bound["value"] = str(self.value)
-        query = (
-            f"select * from (select {name}, count(*) / sum(count(*)) over () as share from rows group by 1)"  # noqa: S608
-            f"{chosen or ' where true'} and share > $max"
-        )
-        return query, bound
-
-    def describe(self) -> str:
-        """In words."""
-        what = "any value" if self.value is None else repr(self.value)
-        return f"{what} of {self.column} has at most {self.max:.1%} of the rows"
-
-
-TESTS: Mapping[str, type[DataTest]] = {
-    "not_null": NotNull,
-    "unique": Unique,
-    "accepted_values": AcceptedValues,
-    "relationships": Relationships,
-    "row_count_between": RowCountBetween,
-    "expression": Expression,
-    "no_overlap": NoOverlap,
-    "max_share": MaxShare,
-}
-"""Every test, by the name that a recipe or a header writes."""
-
-
 def read_check(words: Any, place: Place, *, column: str | None = None) -> Check:
     """A check as it is written: ``not_null``, ``{unique: [a, b]}`` or ``{max_share: {column: a, max: 0.1}}``.
 
-    Beside the arguments of the test there may be ``severity`` (error or warn) and ``name``. Under a column the argument
-    ``column`` (or ``columns``) is that column. Raises RecipeError (SqlFileError in a SQL file).
+    The last may also be written ``{test: max_share, column: a, max: 0.1}``. Beside the arguments there may
+    be ``severity`` (error or warn) and ``name``. Under a column, the argument column (or columns) is that column.
+    Raises RecipeError (SqlFileError in a SQL file).
     """
+    test, arguments = _split(words, place)
+    severity, name = arguments.pop("severity", "error"), arguments.pop("name", None)
+    if severity not in ("error", "warn"):
+        raise _error(f"unknown severity {severity!r}", place, suggest(severity, ("error", "warn"), "severities"))
+    fields = TESTS[test].model_fields
+    key = "columns" if "columns" in fields else "column"
+    if column is not None and key in fields:
+        arguments.setdefault(key, column)
+    return Check(name or _name(test, arguments), test, arguments, severity == "error", place)
+
+
+def _split(words: Any, place: Place) -> tuple[str, dict[str, Any]]:
     if isinstance(words, str):
         words = {words: {}}
+    if isinstance(words, dict) and isinstance(words.get("test"), str):
+        words = {words["test"]: {key: value for key, value in words.items() if key != "test"}}
     if not isinstance(words, dict) or len(words) != 1:
         raise _error(f"{words!r} is no check", place, "Write a test's name, or `test: {argument: value}`")
     test, written = next(iter(words.items()))
     if test not in TESTS:
         raise _error(f"unknown test {test!r}", place, suggest(test, TESTS, "tests"))
-    kind = TESTS[test]
-    arguments = dict(written) if isinstance(written, dict) else {kind.short: written}
-    severity, name = arguments.pop("severity", "error"), arguments.pop("name", None)
-    if severity not in ("error", "warn"):
-        raise _error(f"unknown severity {severity!r}", place, suggest(severity, ("error", "warn"), "severities"))
-    if isinstance(arguments.get("columns"), str):
-        arguments["columns"] = [arguments["columns"]]
-    if column is not None:
-        key = "columns" if "columns" in kind.model_fields else "column"
-        if key in kind.model_fields:
-            arguments.setdefault(key, [column] if key == "columns" else column)
-    return Check(name or _name(test, arguments), test, arguments, severity == "error", place)
+    return test, dict(written) if isinstance(written, dict) else {TESTS[test].short: written}
 
 
 def header_checks(kind: SqlKind, place: Place | None = None) -> tuple[Check, ...]:
@@ -333,19 +109,12 @@ def run_check(check: Check, session: duckdb.DuckDBPyConnection, schema: pa.Schem
     test = _test(check)
     query, bound = test.violations(schema)
     try:
-        counted = session.sql(f"select count(*) from ({query})", params=bound).fetchone()  # noqa: S608
-        count = int(counted[0]) if counted else 0
+        count = int(session.sql(f"select count(*) from ({query})", params=bound).fetchall()[0][0])  # noqa: S608
         sample = _sample(session, query, bound) if count else []
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException) as error:
         words = str(error).strip().splitlines()[0]
         raise _error(f"the check {check.name!r} cannot run: {words}", check.place, "Mend its arguments") from error
     return CheckResult(check.name, count == 0, check.blocking, test.describe(), count, sample)
-
-
-def read_ref(text: str) -> Ref:
-    """``stage`` or ``stage.table``."""
-    stage, _, table = text.partition(".")
-    return Ref(stage, table or "rows")
 
 
 def _test(check: Check) -> DataTest:
@@ -379,23 +148,26 @@ def _try(check: Check, test: DataTest, schema: pa.Schema) -> None:
     if test.needs():
         return
     query, bound = test.violations(schema)
-    with duckdb.connect(":memory:") as connection:
-        connection.register("rows", schema.empty_table())
+    with scratch() as connection:
+        stub_table(connection, "rows", schema)
         try:
             for name in ("values", "value"):
                 if name in bound:
                     kind = sql_type(schema.field(test.columns_read()[0]).type)
                     values = bound[name] if name == "values" else [bound[name]]
-                    connection.execute(f"select v::{kind} from unnest($v::varchar[]) as u(v)", {"v": values}).fetchall()
-            connection.execute(query, bound).fetchall()
+                    cast = f"select v::{kind} from unnest($v::varchar[]) as u(v)"  # noqa: S608
+                    connection.execute(cast, {"v": values}).fetchall()
+            connection.execute(query, bound or None).fetchall()
         except duckdb.Error as error:
             words = str(error).strip().splitlines()[0]
             raise _error(f"the test {check.test!r} cannot run: {words}", check.place, "Mend its arguments") from error
 
 
 def _sample(session: duckdb.DuckDBPyConnection, query: str, bound: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = session.sql(f"select * from ({query}) order by all limit {SAMPLE_ROWS}", params=bound)  # noqa: S608
-    return [dict(zip(rows.columns, map(_safe, row), strict=True)) for row in rows.fetchall()]
+    found = session.sql(f"select * from ({query}) order by all limit {SAMPLE_ROWS}", params=bound)  # noqa: S608
+    return [
+        {name: _safe(value) for name, value in zip(found.columns, row, strict=True)} for row in found.fetchall()
+    ]
 
 
 def _safe(value: Any) -> Any:

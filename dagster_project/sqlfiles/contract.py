@@ -5,11 +5,8 @@ The select is described against empty tables, so that DuckDB itself resolves nam
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import duckdb
@@ -19,14 +16,13 @@ from dagster_project.language.faults import suggest
 from dagster_project.sqlfiles.header import DECISION
 from dagster_project.sqlfiles.kind import SqlKind, output_schema
 from dagster_project.sqlfiles.reading import SqlFile
-from dagster_project.sqlfiles.types import sql_type, sql_word
 from resources.errors import SqlFileError
-from resources.sql import Part, View, create_views
+from resources.sql import Part, View, create_views, scratch
+from resources.sql_types import sql_type, sql_word
 
 Upstream = Mapping[str, pa.Schema | Sequence[pa.Schema]]
 """Formal input -> schema of the table bound to it; a list of them where the input is ``many``."""
 
-_LOCK = threading.Lock()
 _LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 _QUOTED = re.compile(r'"([^"\n]+)"')
 
@@ -77,25 +73,14 @@ def _check_input(file: SqlFile, name: str, schema: pa.Schema) -> None:
 def _describe(
     file: SqlFile, kind: SqlKind, settings: Any, schemas: Mapping[str, Sequence[pa.Schema]]
 ) -> dict[str, str]:
-    with _LOCK:
-        connection = _connection(os.getpid())
-        connection.execute("begin transaction")
+    with scratch() as connection:
         try:
             create_views(connection, {name: _stub(kind, name, found) for name, found in schemas.items()})
             # On the line of the select's first character, so that DuckDB's LINE is the line of the file.
             found = connection.execute("describe " + file.select, kind.parameters(settings) or None).fetchall()
         except duckdb.Error as error:
             raise _explain(file, error, schemas) from error
-        finally:
-            connection.execute("rollback")
     return {str(row[0]): str(row[1]) for row in found}
-
-
-@cache
-def _connection(process: int) -> duckdb.DuckDBPyConnection:
-    """One connection a process: opening one costs 20 ms, a description 2 ms. Not inherited by a fork."""
-    options = {"threads": 1, "enable_external_access": "false", "python_enable_replacements": "false"}
-    return duckdb.connect(":memory:", config=options)
 
 
 def _stub(kind: SqlKind, name: str, found: Sequence[pa.Schema]) -> View:

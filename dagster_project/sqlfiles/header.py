@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from assets.kinds import Law, Settings
 from dagster_project.language.faults import suggest
 from dagster_project.sqlfiles.places import Loc, Places
-from dagster_project.sqlfiles.types import PARAM_WORDS, TYPE_WORDS, python_type, sql_word
 from resources.errors import SqlFileError
+from resources.sql_types import PARAM_WORDS, TYPE_WORDS, python_type, sql_word
 
 DECISION = {"kept": "BOOLEAN", "rule": "VARCHAR", "reason": "VARCHAR", "detail": "VARCHAR"}
 """Columns that a select adds under the laws filter and group: they say which rows stay, and why the others do not."""

@@ -20,10 +20,10 @@ from assets.kinds import Input, Job, Settings, TableKind
 from assets.schemas import MAX_DETAIL, REJECT
 from dagster_project.sqlfiles.header import DECISION, Header, ParamWords
 from dagster_project.sqlfiles.reading import SqlFile, read_sql_file
-from dagster_project.sqlfiles.types import arrow_type, python_type, sql_word
 from resources.errors import SqlFileError
 from resources.identity import hash_json
 from resources.sql import quote_name
+from resources.sql_types import arrow_type, python_type, sql_word
 
 _CUT = pc.SliceOptions(0, MAX_DETAIL)
 BATCH_ROWS = 32_768

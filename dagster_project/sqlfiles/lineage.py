@@ -1,7 +1,7 @@
 """Column lineage: which input columns an output column is made of. Computed when asked for, once a file.
 
-It costs about 30 ms a file, so nothing is computed at import. Joins and filters are no lineage; a column that is made of
-no column, like ``count(*)``, has none.
+It costs about 30 ms a file, so nothing is computed at import. Joins and filters are no lineage; a column that is made
+of no column, like ``count(*)``, has none.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from sqlglot.lineage import Node, lineage
 
 from dagster_project.sqlfiles.kind import SqlKind
 from dagster_project.sqlfiles.names import DIALECT
-from dagster_project.sqlfiles.types import sql_type
 from resources.sql import PART_COLUMNS, with_part_columns
+from resources.sql_types import sql_type
 
 Origin = tuple[str, str]
 """A formal input and one of its columns."""
@@ -36,7 +36,8 @@ def columns(kind: SqlKind) -> dict[str, list[Origin]]:
         )
         for name, declared in kind.inputs.items()
     )
-    return {name: list(found) for name, found in _columns(kind.file.canonical, schemas, tuple(kind.file.header.columns))}
+    found = _columns(kind.file.canonical, schemas, tuple(kind.file.header.columns))
+    return {name: list(origins) for name, origins in found}
 
 
 _Schemas = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 _ARROW: dict[str, pa.DataType] = {
@@ -55,13 +57,22 @@ def sql_word(word: str) -> str:
     return upper
 
 
+def is_sql_word(word: str) -> bool:
+    """Whether ``word`` is one that :func:`sql_word` knows."""
+    try:
+        sql_word(word)
+    except KeyError:
+        return False
+    return True
+
+
 def arrow_type(word: str) -> pa.DataType:
     """Arrow type of a type word. Raises KeyError for an unknown one."""
     upper = sql_word(word)
     return pa.list_(arrow_type(upper[:-2])) if upper.endswith("[]") else _ARROW[upper]
 
 
-def python_type(word: str) -> type:
+def python_type(word: str) -> Any:
     """Python type of a parameter's type word. Raises KeyError for one that a setting cannot have."""
     upper = sql_word(word)
     return list[python_type(upper[:-2])] if upper.endswith("[]") else _PYTHON[upper]
