@@ -192,9 +192,7 @@ def _composition(facts: CardFacts) -> str:
         rows = [[name(s), *(f"{n:,}" for n in part.counts[s])] for s in sources if s in part.counts]
         totals = [sum(counts[i] for counts in part.counts.values()) for i in (0, 1)]
         rows.append(["total", *(f"{n:,}" for n in totals)])
-        tables.append(
-            f"Split {name(part.split)}:\n\n" + _table(["problem source", "unique questions", "pairs"], rows)
-        )
+        tables.append(f"Split {name(part.split)}:\n\n" + _table(["problem source", "unique questions", "pairs"], rows))
     return "## Composition\n\n" + "\n\n".join(tables)
 
 

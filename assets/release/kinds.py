@@ -191,9 +191,7 @@ def _remember(tables: Iterator[pa.Table], example: dict[str, Any]) -> Iterator[p
         yield table
 
 
-def _check_whole(
-    session: duckdb.DuckDBPyConnection, files: ConfigFiles, splits: Mapping[str, int], where: str
-) -> None:
+def _check_whole(session: duckdb.DuckDBPyConnection, files: ConfigFiles, splits: Mapping[str, int], where: str) -> None:
     """Each split must have exactly its rows: a lost completion must never become a shorter dataset."""
     written = {split: sum(part.row_count for part in parts) for split, parts in files.splits.items()}
     if written != dict(splits):

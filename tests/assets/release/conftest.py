@@ -82,9 +82,7 @@ class World:
                 }
             )
             completions.append({"request_key": key_of(number), "text": text})
-        expected_seeds = [
-            {"problem_id": problem_id(p), "expected_answer": a, "expected_key": a} for p, a in self.seeds
-        ]
+        expected_seeds = [{"problem_id": problem_id(p), "expected_answer": a, "expected_key": a} for p, a in self.seeds]
         expected_new = [
             {"problem_id": problem_id(p), "expected_answer": "9", "expected_key": "9", "votes": 3, "n_valid": 4}
             for p in self.new
@@ -179,7 +177,7 @@ def world() -> World:
         2: ("Seed two?", "\U0001d7da\u0301 e\u0301 is \\boxed{2} end", 2, 18, None),
         3: ("Seed two?", "1 + 1 + 0 = 2", 0, 13, "1 + 1 + 0 = 2 + 0 = 2"),
         4: ("New one?", "nine \\boxed{9}", 0, 14, None),
-        5: ("New one?", "quote \" and | and `tick`, \\boxed{9}", 0, 35, None),
+        5: ("New one?", 'quote " and | and `tick`, \\boxed{9}', 0, 35, None),
     }
     return World(texts=texts, splits={"train": [4, 0, 2, 5, 1, 3], "train_small": [4, 0]})
 

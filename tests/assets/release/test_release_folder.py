@@ -29,7 +29,7 @@ def test_rows_in_order_of_rank_with_trims_and_rewrites(world: World, release: Re
         ("New one?", "nine \\boxed{9}", "9", "augmented_gsm8k"),
         ("Seed one?", "it is \\boxed{1}.", "1", "gsm8k"),
         ("Seed two?", " e\u0301 is \\boxed{2}", "2", "gsm8k"),
-        ("New one?", "quote \" and | and `tick`, \\boxed{9}", "9", "augmented_gsm8k"),
+        ("New one?", 'quote " and | and `tick`, \\boxed{9}', "9", "augmented_gsm8k"),
         ("Seed one?", "so \\boxed{1}", "1", "gsm8k"),
         ("Seed two?", "1 + 1 + 0 = 2 + 0 = 2", "2", "gsm8k"),
     ]

@@ -93,9 +93,7 @@ def test_a_row_too_long_over_several_fields_is_rejected(tmp_path: Path, run_seed
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "\ufeff"], ids=["nothing", "blank lines", "only a mark"])
-def test_an_empty_source_is_an_error_that_names_the_file(
-    tmp_path: Path, run_seeds: RunSeeds, content: str
-) -> None:
+def test_an_empty_source_is_an_error_that_names_the_file(tmp_path: Path, run_seeds: RunSeeds, content: str) -> None:
     (tmp_path / "empty.jsonl").write_text(content, encoding="utf-8")
     with pytest.raises(SeedError, match=r"empty\.jsonl: the source has no rows"):
         run_seeds(tmp_path / "empty.jsonl")
