@@ -31,7 +31,7 @@ TOO_LONG = "problem too long"
 
 def asks_for(rows: pa.Table, settings: GenerationSettings, prompts: Prompts, where: str) -> Sequence[Ask]:
     """One :class:`Ask` a row, but for problems that are too long to be asked about (see :func:`unasked`)."""
-    wanted = rows.filter(pc.invert(_is_long(rows)))
+    wanted = rows.filter(pc.call_function("invert", [_is_long(rows)]))
     samplings: dict[str, Sampling] = {}
     asks = []
     ids = wanted.column("problem_id").combine_chunks().storage.to_pylist()
@@ -50,7 +50,7 @@ def asks_for(rows: pa.Table, settings: GenerationSettings, prompts: Prompts, whe
 def unasked(rows: pa.Table) -> pa.Table:
     """Rejects for the rows that :func:`asks_for` leaves out. Their id is that of the problem: there was no request."""
     long = rows.filter(_is_long(rows))
-    sizes = pc.utf8_length(long.column("problem")).to_pylist()
+    sizes = pc.call_function("utf8_length", [long.column("problem")]).to_pylist()
     return rejects(
         long.column("problem_id"),
         TOO_LONG,
@@ -59,29 +59,34 @@ def unasked(rows: pa.Table) -> pa.Table:
     )
 
 
+def with_status(completed: pa.Table, status: str) -> pa.Table:
+    """The requests that ended so: completed, failed or rejected."""
+    return completed.filter(pc.call_function("equal", [completed.column("status"), pa.scalar(status)]))
+
+
 def failed(completed: pa.Table) -> pa.Table:
     """Rejects for requests that will never be answered; those that will be tried again are no rejects."""
-    gone = completed.filter(pc.equal(completed.column("status"), "rejected"))
+    gone = with_status(completed, "rejected")
     reasons = [(reason or "no reason was given")[:MAX_DETAIL] for reason in gone.column("reason").to_pylist()]
     return rejects(gone.column("request_key"), FAILED, reasons, [None] * len(reasons))
 
 
-def rejects(ids: pa.Array | pa.ChunkedArray, rule: str, reasons: Sequence[str], details: Sequence[str | None]) -> pa.Table:
+def rejects(ids: pa.ChunkedArray, rule: str, reasons: Sequence[str], details: Sequence[str | None]) -> pa.Table:
     """Rows of the table of rejects, all by one rule."""
-    count = len(reasons)
-    columns = [ids, pa.array([rule] * count, pa.string()), pa.array(reasons, pa.string()), pa.array(details, pa.string())]
-    return pa.Table.from_arrays(columns, schema=REJECT)
+    words = ([rule] * len(reasons), reasons, details)
+    return pa.Table.from_arrays([ids, *(pa.array(column, pa.string()) for column in words)], schema=REJECT)
 
 
 def parents(rows: pa.Table, completed: pa.Table) -> npt.NDArray[np.int64]:
     """For each completion the position of the row that asked for it."""
     ids = rows.column("problem_id").combine_chunks().storage
     asked = completed.column("row_id").combine_chunks().storage
-    found = pc.index_in(asked, value_set=ids)
+    found = pc.call_function("index_in", [asked], pc.SetLookupOptions(ids))
     if found.null_count:
         raise ValueError("a completion belongs to none of the rows of its batch")  # a fault of the runner
     return found.to_numpy().astype(np.int64)
 
 
 def _is_long(rows: pa.Table) -> pa.ChunkedArray:
-    return pc.greater(pc.utf8_length(rows.column("problem")), MAX_PROBLEM)
+    size = pc.call_function("utf8_length", [rows.column("problem")])
+    return pc.call_function("greater", [size, pa.scalar(MAX_PROBLEM, pa.int32())])

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from assets.generation.asking import VARIABLES, asks_for, failed, parents, unasked
+from assets.generation.asking import VARIABLES, asks_for, failed, parents, unasked, with_status
 from assets.generation.new_problem import NoProblem, read_new_problem
 from assets.generation.settings import GenerationSettings
 from assets.kinds import Ask, GenerationKind, Input, Law, Prompts
@@ -47,7 +46,7 @@ class Augment(GenerationKind):
         self, rows: pa.Table, completed: pa.Table, settings: GenerationSettings, stage: str
     ) -> Mapping[str, pa.Table]:
         """Each completion is a new problem or a reject."""
-        done = completed.filter(pc.equal(completed.column("status"), "completed"))
+        done = with_status(completed, "completed")
         seeds = rows.select(["problem", "problem_source"]).to_pylist()
         parent_ids = done.column("row_id").combine_chunks().storage.to_pylist()
         keys = done.column("request_key").combine_chunks().storage.to_pylist()
@@ -55,9 +54,7 @@ class Augment(GenerationKind):
         ends = done.column("finish_reason").to_pylist()
         made: list[dict[str, Any]] = []
         left: list[dict[str, Any]] = []
-        for position, parent_id, key, text, end in zip(
-            parents(rows, done), parent_ids, keys, texts, ends, strict=True
-        ):
+        for position, parent_id, key, text, end in zip(parents(rows, done), parent_ids, keys, texts, ends, strict=True):
             seed = seeds[position]
             found = read_new_problem(text or "", seed["problem"], is_cut=end == "length")
             if isinstance(found, NoProblem):

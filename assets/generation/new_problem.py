@@ -25,10 +25,18 @@ UNFINISHED = "unfinished problem"
 LENGTH = "new problem length"
 REPEATED = "repeats its seed"
 
-_NAMES = r"(?:new\s+problem|problem|question|solution|answer|explanation|example|reasoning)"
-_LABEL = rf"[#*_> \t]{{0,8}}{_NAMES}(?:[ \t]{{1,3}}\d{{1,4}})?[*_]{{0,3}}[ \t]{{0,3}}:[*_]{{0,3}}"
-_OPENING = re.compile(rf"\s*(?:{_LABEL})", re.IGNORECASE)
-_NEXT = re.compile(rf"(?:\n|(?<=[.?!$]) ){_LABEL}|\n[ \t]*(?:#{{2,6}} |-{{3,}}|={{3,}}|<\|)", re.IGNORECASE)
+_OWN = r"(?:new\s+problem|problem|question|example)"
+_ANY = rf"(?:{_OWN}|solution|answer|explanation|reasoning)"
+_NUMBER = r"(?:[ \t]{1,3}\d{1,4})?[*_]{0,3}[ \t]{0,3}"
+_COLON = r":[*_]{0,3}"
+_MARK = r"[#*_> \t]"
+_OPENING = re.compile(rf"\s*(?:{_MARK}{{0,8}}{_OWN}{_NUMBER}{_COLON}|{_MARK}{{1,8}}{_OWN}{_NUMBER}\n)", re.IGNORECASE)
+"""The label of the problem itself; without a colon if it is a heading or bold, on a line of its own."""
+
+_NEXT = re.compile(
+    rf"(?:\n|(?<=[.?!$]) ){_MARK}{{0,8}}{_ANY}{_NUMBER}{_COLON}|\n[ \t]{{0,8}}(?:#{{2,6}} |-{{3}}|={{3}}|<\|)",
+    re.IGNORECASE,
+)
 """A label on a line of its own or after a sentence; a heading, a rule, or a special token of a chat template."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -53,8 +61,8 @@ def read_new_problem(text: str, parent: str, *, is_cut: bool) -> str | NoProblem
         is_cut: The completion was ended by ``max_tokens``.
     """
     opening = _OPENING.match(text[:READ_LIMIT])
-    body = text[opening.end() if opening else 0 :][:READ_LIMIT]
-    end = _NEXT.search(body, len(body) - len(body.lstrip()))
+    body = "\n" + text[opening.end() if opening else 0 :][:READ_LIMIT].lstrip()
+    end = _NEXT.search(body)
     problem = normalise_problem(body[: end.start()] if end else body)
     return _fault(problem, parent, is_open=is_cut and not end) or problem
 

@@ -190,15 +190,16 @@ class PromptFolder:
 def _mistake(error: ValidationError, place: Any) -> RecipeError:
     """The first mistake: prompt files are short, and one is mended at a time."""
     first = error.errors(include_url=False)[0]
-    loc: tuple[str | int, ...] = first["loc"]
+    loc: tuple[str | int, ...] = tuple(first["loc"])
+    last = str(loc[-1]) if loc else ""
     name = ".".join(str(part) for part in loc)
     if first["type"] == "extra_forbidden":
         known = Message.model_fields if len(loc) > 1 else PromptWords.model_fields
-        near = difflib.get_close_matches(str(loc[-1]), list(known), n=1, cutoff=0.5)
+        near = difflib.get_close_matches(last, list(known), n=1, cutoff=0.5)
         fix = f"Write {near[0]!r}" if near else f"The keys are: {', '.join(known)}"
-        return RecipeError(f"unknown key {str(loc[-1])!r}", where=place(loc), fix=fix)
+        return RecipeError(f"unknown key {last!r}", where=place(loc), fix=fix)
     if first["type"] == "missing":
-        return RecipeError(f"the key {str(loc[-1])!r} is missing", where=place(loc[:-1]), fix=f"Add `{loc[-1]}:`")
+        return RecipeError(f"the key {last!r} is missing", where=place(loc[:-1]), fix=f"Add `{last}:`")
     message = str(first["msg"]).removeprefix("Value error, ")
     if not name:
         return RecipeError(message, where=place(()), fix="Correct the file")

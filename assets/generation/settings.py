@@ -41,7 +41,7 @@ class GenerationSettings(Settings):
     repetition_penalty: float = Field(1.0, description="Divides the score of a token that was said.", gt=0, le=10)
     max_tokens: int = Field(2048, description="Longest completion, in tokens.", ge=1, le=1_000_000)
     stop: tuple[str, ...] = Field((), description="Stop phrases beside those of the prompt.", max_length=MAX_STOPS)
-    salt: str = Field("", description="Another word asks anew for samples that differ from those stored.", max_length=200)
+    salt: str = Field("", description="Another word asks for other samples than those stored.", max_length=200)
     max_failure_share: float = operational(
         0.05, description="Share of failed requests above which the stage stops.", ge=0, le=1
     )
@@ -66,9 +66,8 @@ class GenerationSettings(Settings):
     def _no_repetition(self) -> GenerationSettings:
         most = max(self.samples.values()) if isinstance(self.samples, dict) else self.samples
         if self.temperature == 0 and most > 1:
-            raise ValueError(
-                f"{most} samples at temperature 0 would all be the same text: write samples: 1, or a temperature above 0"
-            )
+            what = f"{most} samples at temperature 0 would all be the same text"
+            raise ValueError(f"{what}: write samples: 1, or a temperature above 0")
         return self
 
     def prompt_names(self) -> tuple[str, ...]:

@@ -7,9 +7,8 @@ from hashlib import blake2b
 from typing import ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from assets.generation.asking import VARIABLES, asks_for, failed, parents, unasked
+from assets.generation.asking import VARIABLES, asks_for, failed, parents, unasked, with_status
 from assets.generation.settings import GenerationSettings
 from assets.kinds import Ask, GenerationKind, Input, Law, Prompts
 from assets.schemas import PROBLEM, REJECT, REQUEST, SOLUTION, id_array
@@ -47,7 +46,7 @@ class Solve(GenerationKind):
         self, rows: pa.Table, completed: pa.Table, settings: GenerationSettings, stage: str
     ) -> Mapping[str, pa.Table]:
         """A row for each completion. Ids and columns only, so that millions pass in seconds."""
-        done = completed.filter(pc.equal(completed.column("status"), "completed"))
+        done = with_status(completed, "completed")
         sources = rows.column("problem_source").take(pa.array(parents(rows, done)))
         columns = [
             solution_ids(done.column("row_id"), done.column("request_key")),

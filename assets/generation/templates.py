@@ -45,7 +45,7 @@ _FILTERS = (
     "trim",
     "upper",
 )
-"""Enough to word a prompt. Left out: what takes a width (``center``, ``indent``), which makes gigabytes of one letter."""
+"""Enough to word a prompt. Left out: what takes a width (``center``, ``indent``) and can make gigabytes of spaces."""
 
 _TESTS = ("defined", "undefined", "none", "string", "number", "odd", "even", "eq", "ne", "lt", "gt", "in")
 
