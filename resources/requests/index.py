@@ -24,8 +24,8 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 _FRESH_KEYS = 262_144
 """Keys kept in a Python set (about 100 bytes each) before they become a sorted run."""
-_MOST_RUNS = 8
-"""Runs before they are merged into one: a lookup searches each."""
+_LOOKUP_KEYS = 1 << 20
+"""Keys looked up at once: bounds the memory of a lookup of any size to about 60 MB."""
 
 
 def as_keys(keys: Any) -> Keys:
@@ -43,6 +43,8 @@ def as_keys(keys: Any) -> Keys:
         return np.concatenate(parts) if parts else no_keys()
     if isinstance(keys, pa.Array):
         return _from_arrow(keys)
+    if not len(keys):
+        return no_keys()
     data = b"".join(keys)
     if len(data) != ID_BYTES * len(keys) or any(len(key) != ID_BYTES for key in keys):
         raise _not_keys("a sequence with values of another length")
@@ -77,7 +79,10 @@ def words_of(keys: Keys) -> tuple[Words, Words]:
 
 def bytes_of(high: Words, low: Words) -> Keys:
     """The inverse of :func:`words_of`."""
-    return np.stack([high.astype(">u8"), low.astype(">u8")], axis=1).view(np.uint8).reshape(-1, ID_BYTES)
+    halves = np.empty((len(high), 2), ">u8")
+    halves[:, 0] = high
+    halves[:, 1] = low
+    return halves.view(np.uint8).reshape(-1, ID_BYTES)
 
 
 def sort_order(high: Words, low: Words) -> npt.NDArray[np.int64]:
@@ -146,6 +151,13 @@ class KeyRun:
         """The keys as bytes."""
         return bytes_of(self.high, self.low)
 
+    def has(self, high: int, low: int) -> bool:
+        """Whether one key is in this run: without the arrays of :meth:`positions`, ten times faster for one."""
+        at = int(self.high.searchsorted(np.uint64(high)))
+        if at >= len(self.high) or int(self.high[at]) != high:
+            return False
+        return self._walk(at, high, low) >= 0
+
     def positions(self, high: Words, low: Words) -> npt.NDArray[np.int64]:
         """Where each asked key stands in this run; -1 where it does not."""
         if not len(self):
@@ -184,38 +196,44 @@ class KeySet:
         """Add one key that is not in the set."""
         self._fresh.add(key)
         if len(self._fresh) >= _FRESH_KEYS:
-            self._fold()
+            self.add_run(KeyRun.of(as_keys(list(self._fresh))))
+            self._fresh.clear()
 
     def add_run(self, run: KeyRun) -> None:
         """Add many keys, none of them in the set."""
         if len(run):
             self._runs.append(run)
-            if len(self._runs) > _MOST_RUNS:
-                self._runs = [KeyRun.merged(self._runs)]
+            # Runs at least halve from one to the next: few to search, and a large one is seldom copied.
+            while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
+                last = self._runs.pop()
+                self._runs[-1] = KeyRun.merged((self._runs[-1], last))
 
     def has(self, key: bytes) -> bool:
         """Whether one key is in the set."""
-        return key in self._fresh or (bool(self._runs) and bool(self._in_runs(as_keys([key]))[0]))
+        if key in self._fresh:
+            return True
+        high, low = int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big")
+        return any(run.has(high, low) for run in self._runs)
 
     def contains(self, keys: Keys) -> Mask:
         """Which of ``keys`` are in the set."""
-        self._fold()
-        return self._in_runs(keys)
+        result = self._in_runs(keys)
+        if self._fresh:
+            data = keys.tobytes()
+            result |= np.fromiter(
+                (data[at : at + ID_BYTES] in self._fresh for at in range(0, len(data), ID_BYTES)), bool
+            )
+        return result
 
     def clear(self) -> None:
         """Forget all keys."""
         self._runs.clear()
         self._fresh.clear()
 
-    def _fold(self) -> None:
-        if self._fresh:
-            fresh = KeyRun.of(as_keys(list(self._fresh)))
-            self._fresh.clear()
-            self.add_run(fresh)
-
     def _in_runs(self, keys: Keys) -> Mask:
-        high, low = words_of(keys)
         result = np.zeros(len(keys), bool)
-        for run in self._runs:
-            result |= run.positions(high, low) >= 0
+        for start in range(0, len(keys) if self._runs else 0, _LOOKUP_KEYS):
+            high, low = words_of(keys[start : start + _LOOKUP_KEYS])
+            for run in self._runs:
+                result[start : start + _LOOKUP_KEYS] |= run.positions(high, low) >= 0
         return result

@@ -50,15 +50,25 @@ ROW_GROUP_BYTES = 16 << 20
 ROW_GROUP_ROWS = 65_536
 DAMAGED_SUFFIX = ".damaged"
 
-_DICTIONARY = ["finish_reason", "engine", "weights"]
-_STATISTICS = ["request_key", "stored_at_ns"]
+_NEWBORN_AGE_S = 3600
+"""A journal that still has its first, hidden name after an hour belongs to a process killed while making it."""
+
+_OPTIONS: dict[str, Any] = {
+    "compression": "zstd",
+    "use_dictionary": ["finish_reason", "engine", "weights"],
+    "write_statistics": ["request_key", "stored_at_ns"],
+}
+"""Texts differ from row to row: no dictionary, and no smallest and largest text in the footer."""
 
 
 def tidy(folders: Folders) -> None:
     """Delete what killed sealers left: hidden folders, journals that a seal holds, seals that another replaces."""
     with store_errors(folders.root):
-        for litter in folders.segments.glob(".*"):
+        for litter in _hidden(folders):
             shutil.rmtree(litter)
+        for newborn in folders.journals.glob(".*.new"):
+            if newborn.stat().st_mtime < time.time() - _NEWBORN_AGE_S:
+                newborn.unlink(missing_ok=True)
         seals = list_seals(folders)
         for name in {name for seal in seals for name in seal.facts.get("replaces", ())}:
             shutil.rmtree(folders.segments / name, ignore_errors=True)
@@ -69,7 +79,11 @@ def tidy(folders: Folders) -> None:
 
 def has_work(folders: Folders) -> bool:
     """Whether :func:`tidy` or :func:`take_free` may find something. Needs no lock and writes nothing."""
-    return any(folders.journals.glob(f"*{SUFFIX}")) or any(folders.segments.glob(".*"))
+    return any(folders.journals.glob(f"*{SUFFIX}")) or bool(_hidden(folders))
+
+
+def _hidden(folders: Folders) -> list[Path]:
+    return [path for path in folders.segments.glob(".*") if path.is_dir()]
 
 
 class FreeJournals:
@@ -300,13 +314,7 @@ class _PartWriter:
 
         if self._file is None:
             self._handle = self._path().open("wb")
-            self._file = pq.ParquetWriter(
-                self._handle,
-                COMPLETIONS,
-                compression="zstd",
-                use_dictionary=_DICTIONARY,
-                write_statistics=_STATISTICS,
-            )
+            self._file = pq.ParquetWriter(self._handle, COMPLETIONS, **_OPTIONS)
         self._file.write_table(_table(COMPLETIONS, rows), row_group_size=ROW_GROUP_ROWS)
         self._keys += [row["request_key"] for row in rows]
         if self._handle.tell() >= SEGMENT_BYTES:

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 
 from resources.errors import StoreError
-from resources.identity import ID_BYTES
 from resources.requests.index import Keys, as_keys, no_keys
 from resources.requests.locks import exclusive
 from resources.store.layout import read_json, store_errors, write_json
@@ -116,7 +115,7 @@ class Seal:
 
     def keys(self) -> Keys:
         """Keys of its completions, sorted, from the key files alone."""
-        arrays = [_load_keys(keys_path(part)) for part in self.parts]
+        arrays = [_load_keys(self.folder / part["name"], part["rows"]) for part in self.facts["parts"]]
         return np.concatenate(arrays) if arrays else no_keys()
 
     def failed(self) -> tuple[Keys, np.ndarray]:
@@ -125,8 +124,11 @@ class Seal:
 
         if self.failures is None:
             return no_keys(), np.zeros(0, bool)
-        with store_errors(self.failures):
-            table = pq.read_table(self.failures, columns=["request_key", "is_permanent"])
+        try:
+            with store_errors(self.failures), self.failures.open("rb") as handle:
+                table = pq.read_table(handle, columns=["request_key", "is_permanent"])
+        except pa.ArrowException as error:
+            raise _damaged(self.failures, str(error)) from error
         permanent = table.column("is_permanent").combine_chunks().to_numpy(zero_copy_only=False)
         return as_keys(table.column("request_key")), permanent.astype(bool)
 
@@ -146,7 +148,13 @@ def list_seals(folders: Folders) -> list[Seal]:
 
 
 def _read_seal(folder: Path) -> Seal | None:
-    facts = read_json(folder / SEAL_FILE) if folder.is_dir() else None
+    path = folder / SEAL_FILE
+    try:
+        facts = read_json(path) if folder.is_dir() else None
+    except StoreError as error:
+        if isinstance(error.__cause__, ValueError):  # unreadable JSON: here the general remedy would cost completions
+            raise _damaged(path, error.what) from error
+        raise
     if facts is None:
         return None
     if facts.get("format") != FORMAT:
@@ -158,15 +166,24 @@ def _read_seal(folder: Path) -> Seal | None:
     return Seal(folder, facts)
 
 
-def _load_keys(path: Path) -> Keys:
+def _load_keys(part: Path, rows: int) -> Keys:
+    path = keys_path(part)
     try:
         with store_errors(path):
-            keys = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise StoreError(
-            f"the key file is damaged ({error})", where=str(path), fix="Restore its folder from a backup"
-        ) from error
-    return as_keys(keys.reshape(-1, ID_BYTES))
+            keys = as_keys(np.load(path, allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise _damaged(path, str(error)) from error
+    if len(keys) != rows:
+        raise _damaged(path, f"{len(keys)} keys for {rows} rows")
+    return keys
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"the file is damaged ({why})",
+        where=str(path),
+        fix="Restore its folder from a backup, or move the folder away: what it holds is then asked for again",
+    )
 
 
 def prepare(folders: Folders) -> None:

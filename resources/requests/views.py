@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
+from resources.errors import StoreError
 from resources.requests.index import Keys
 from resources.requests.segments import COMPLETIONS, FAILURES, UUID, Seal
 
@@ -56,18 +57,30 @@ anti join request_store_losers as l on r.request_key = l.request_key and r.filen
 
 
 def create(session: duckdb.DuckDBPyConnection, seals: Sequence[Seal], duplicates: Keys) -> None:
-    """Make both views in ``session``. ``duplicates``: keys that stand in more than one seal."""
+    """Make both views in ``session``. ``duplicates``: keys that stand in more than one seal.
+
+    Raises:
+        StoreError: A file is damaged, or the session may not read it.
+    """
+    try:
+        _create_completions(session, seals, duplicates)
+        failures = [str(seal.failures) for seal in seals if seal.failures is not None]
+        rows = session.read_parquet(failures) if failures else _empty(session, FAILURES)
+        rows.project(", ".join(FAILURES.names)).create_view("failures", replace=True)
+    except duckdb.Error as error:
+        raise StoreError(
+            f"DuckDB cannot read the segments ({str(error).splitlines()[0]})",
+            where="request store",
+            fix="Allow the session to read RequestStore.paths(), or restore a damaged file from a backup",
+        ) from error
+
+
+def _create_completions(session: duckdb.DuckDBPyConnection, seals: Sequence[Seal], duplicates: Keys) -> None:
     parts = [str(part) for seal in seals for part in seal.parts]
-    if parts:
-        rows = session.read_parquet(parts, filename=True)
-        if len(duplicates):
-            rows = _without_losers(session, rows, duplicates)
-        rows.project(_SELECTED).create_view("completions", replace=True)
-    else:
-        _empty(session, COMPLETIONS).project(_SELECTED).create_view("completions", replace=True)
-    failures = [str(seal.failures) for seal in seals if seal.failures is not None]
-    rows = session.read_parquet(failures) if failures else _empty(session, FAILURES)
-    rows.project(", ".join(FAILURES.names)).create_view("failures", replace=True)
+    rows = session.read_parquet(parts, filename=bool(len(duplicates))) if parts else _empty(session, COMPLETIONS)
+    if len(duplicates):
+        rows = _without_losers(session, rows, duplicates)
+    rows.project(_SELECTED).create_view("completions", replace=True)
 
 
 def _without_losers(
