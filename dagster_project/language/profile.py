@@ -1,0 +1,198 @@
+"""What a profile says, with what it extends: roles with engines, stand-in sources, settings and split sizes.
+
+Nearer words replace farther ones whole: a role, a source, one setting of one stage, the size of one split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from dagster_project.language.drafts import Located
+from dagster_project.language.faults import Faults, suggest
+from dagster_project.language.files import Document, read_yaml
+from dagster_project.language.mistakes import check_words, keys_at, report
+from dagster_project.language.resolved import Place, Role, Source
+from dagster_project.language.words import ProfileWords
+from resources.errors import RecipeError
+
+FOLDER = "profiles"
+"""Folder of profiles inside a recipe's folder."""
+
+
+@dataclass(slots=True)
+class Profile:
+    """A profile with everything that it extends; farther words first."""
+
+    name: str
+    place: Place
+    roles: dict[str, Located] = field(default_factory=dict)
+    sources: dict[str, Located] = field(default_factory=dict)
+    settings: list[tuple[str, Located]] = field(default_factory=list)
+    """Pairs (stage or glob, settings), in the order in which they hold: later ones replace earlier ones."""
+    splits: dict[str, Located] = field(default_factory=dict)
+
+
+def profile_names(folder: Path) -> list[str]:
+    """Profiles of the recipe in ``folder``."""
+    return sorted(path.stem for path in (folder / FOLDER).glob("*.yaml"))
+
+
+def read_profile(folder: Path, name: str, where: Place | str, faults: Faults) -> Profile | None:
+    """The profile ``name`` of the recipe in ``folder``; None, with faults, if it or what it extends is wrong."""
+    documents: list[Document] = []
+    seen: list[str] = []
+    place: Place | str = where
+    wanted: str | None = name
+    while wanted is not None:
+        known = profile_names(folder)
+        if wanted in seen:
+            chain = " -> ".join([*seen, wanted])
+            faults.add(f"the profile {wanted!r} extends itself: {chain}", place, "Remove `extends` from one of them")
+            return None
+        if wanted not in known:
+            faults.add(f"unknown profile {wanted!r}", place, suggest(wanted, known, f"profiles of {folder.name!r}"))
+            return None
+        seen.append(wanted)
+        document = _read(folder / FOLDER / f"{wanted}.yaml", wanted, faults)
+        if document is None:
+            return None
+        documents.append(document)
+        wanted = document.value.get("extends")
+        place = document.place("extends")
+    return _merge(name, documents)
+
+
+def _read(path: Path, name: str, faults: Faults) -> Document | None:
+    try:
+        document = read_yaml(path)
+    except RecipeError as error:
+        faults.take(error)
+        return None
+    words = check_words(ProfileWords, document, faults)
+    if words is None:
+        return None
+    if words.profile != name:
+        faults.add(f"the profile is named {words.profile!r}", document.place("profile"), f"Write `profile: {name}`")
+    return document
+
+
+def _merge(name: str, documents: list[Document]) -> Profile:
+    profile = Profile(name, documents[0].place("profile"))
+    for document in reversed(documents):
+        whole = Located(document.value, document, ())
+        for section, target in (("roles", profile.roles), ("sources", profile.sources), ("splits", profile.splits)):
+            target |= {word: whole.part(section, word) for word in document.value.get(section) or {}}
+        said = document.value.get("settings") or {}
+        profile.settings += [(stage, whole.part("settings", stage)) for stage in said]
+    return profile
+
+
+# -- roles -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines there are. ``options`` gives the model of an engine's options."""
+
+    names: Iterable[str]
+    options: Callable[[str], type[BaseModel]]
+
+
+def resolve_roles(profile: Profile, declared: Iterable[str], engines: Engines, faults: Faults) -> dict[str, Role]:
+    """The roles that the recipe declares, with their engines; what is wrong goes to ``faults``."""
+    declared = list(declared)
+    for word, written in profile.roles.items():
+        if word not in declared:
+            faults.add(f"unknown role {word!r}", written.place, suggest(word, declared, "roles of the recipe"))
+    found: dict[str, Role] = {}
+    for name in declared:
+        written = _engine_of(name, profile, faults)
+        if written is None:
+            continue
+        role = _role(name, written, engines, faults)
+        if role is not None:
+            found[name] = replace(role, place=profile.roles[name].place)
+    return found
+
+
+def _engine_of(name: str, profile: Profile, faults: Faults) -> Located | None:
+    """What says the engine of ``name``, ``same_as`` followed."""
+    seen = [name]
+    while True:
+        written = profile.roles.get(seen[-1])
+        if written is None:
+            if len(seen) == 1:
+                what = f"the profile {profile.name!r} gives the role {name!r} no engine"
+                faults.add(what, profile.place, f"Add `{name}: {{engine: ...}}` under `roles:`")
+            else:
+                last = profile.roles[seen[-2]]
+                what = f"`same_as` names {seen[-1]!r}, which has no engine"
+                faults.add(what, last.inside("same_as"), suggest(seen[-1], profile.roles, "roles of the profile"))
+            return None
+        other = written.value.get("same_as")
+        if other is None:
+            return written
+        if other in seen:
+            what = f"the roles are the same as each other: {' -> '.join([*seen, other])}"
+            faults.add(what, written.inside("same_as"), "Give one of them an `engine`")
+            return None
+        seen.append(other)
+
+
+def _role(name: str, written: Located, engines: Engines, faults: Faults) -> Role | None:
+    engine = str(written.value["engine"])
+    if engine not in list(engines.names):
+        faults.add(f"unknown engine {engine!r}", written.inside("engine"), suggest(engine, engines.names, "engines"))
+        return None
+    options = {key: value for key, value in written.value.items() if key != "engine"}
+    model = engines.options(engine)
+    try:
+        model.model_validate(options)
+    except ValidationError as error:
+        report(error, options, lambda loc: written.inside(*loc), faults, known=lambda loc: keys_at(model, loc))
+        return None
+    return Role(name, written.place, engine, options)
+
+
+# -- sources ---------------------------------------------------------------------------------------------------------
+
+
+def resolve_sources(recipe: Document, profile: Profile | None, root: Path, faults: Faults) -> dict[str, Source]:
+    """Sources of the recipe, or what the profile puts in their place (the licence stays unless it says another)."""
+    whole = Located(recipe.value, recipe, ())
+    declared = {name: whole.part("sources", name) for name in recipe.value.get("sources") or {}}
+    instead = dict(profile.sources) if profile else {}
+    for name in list(instead):
+        if name not in declared:
+            written = instead.pop(name)
+            faults.add(f"unknown source {name!r}", written.place, suggest(name, declared, "sources of the recipe"))
+    found = {}
+    for name, first in declared.items():
+        written = instead.get(name, first)
+        found[name] = _source(name, {"licence": first.value.get("licence")} | written.value, written.place, root)
+        bundled = written.value.get("bundled")
+        if bundled is not None:
+            _check_bundled(recipe.path.parent, str(bundled), written, faults)
+    return found
+
+
+def _source(name: str, words: Mapping[str, Any], place: Place, root: Path) -> Source:
+    values = {key: value for key, value in words.items() if value is not None}
+    path = values.pop("path", None)
+    return Source(name=name, place=place, path=root / Path(path).expanduser() if path else None, **values)
+
+
+def _check_bundled(folder: Path, name: str, written: Located, faults: Faults) -> None:
+    path = folder / name
+    if Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        what = f"the bundled file {name!r} lies outside the recipe's folder"
+        faults.add(what, written.inside("bundled"), "Move it there, or write `path:`")
+    elif not path.is_file():
+        known = [str(p.relative_to(folder)) for p in sorted(folder.rglob("*.*")) if p.is_file() and p.suffix != ".yaml"]
+        fix = suggest(name, known, "files there")
+        faults.add(f"there is no bundled file {name!r}", written.inside("bundled"), fix)
