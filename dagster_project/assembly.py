@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from dagster_project.builds import Builds
+from dagster_project.builds import builds_resource
 from dagster_project.graph import recipe_assets, role_resources
 from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.outcome import Progress
@@ -22,7 +22,7 @@ def build_definitions(
         force: Build stages again even if the store has their versions.
     """
     recipes: dict[str, Recipe] = dict(project.recipes)
-    resources: dict[str, object] = {"builds": Builds.of(project.store, recipes, progress, force=force)}
+    resources: dict[str, object] = {"builds": builds_resource(project.store, recipes, progress=progress, force=force)}
     assets: list[dg.AssetsDefinition] = []
     jobs = []
     for recipe in recipes.values():

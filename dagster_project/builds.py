@@ -1,12 +1,12 @@
 """The Dagster resource that holds a run's workspaces: opened at the first stage, locked, closed when the run ends."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from dagster_project.language.resolved import Recipe
 from dagster_project.running.outcome import Progress
@@ -44,53 +44,47 @@ class LogProgress:
         """Dagster logs the failure itself."""
 
 
-class Builds(dg.ConfigurableResource):
-    """Workspaces of one run. ``store`` is shown in the UI; recipes are given by the definitions."""
+class Builds:
+    """The workspaces of one run, and who watches it."""
 
-    store: str = Field(description="Root folder of versions, completions and locks.")
-    _recipes: dict[str, Recipe] = PrivateAttr(default_factory=dict)
-    _progress: Progress | None = PrivateAttr(default=None)
-    _force: bool = PrivateAttr(default=False)
-    _open: dict[str, Workspace] = PrivateAttr(default_factory=dict)
-    _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
-
-    @classmethod
-    def of(
-        cls, store: Path, recipes: dict[str, Recipe], progress: Progress | None = None, *, force: bool = False
-    ) -> "Builds":
-        """The resource for ``recipes``; ``progress`` None means the run's log; ``force`` rebuilds all."""
-        made = cls(store=str(store))
-        made._recipes = recipes
-        made._progress = progress
-        made._force = force
-        return made
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["Builds"]:
-        """Close every workspace (engines, journals, locks) when the run ends, however it ends."""
-        with ExitStack() as stack:
-            self._stack = stack
-            self._open = {}
-            yield self
+    def __init__(
+        self, store: Path, recipes: Mapping[str, Recipe], stack: ExitStack, *, progress: Progress | None, force: bool
+    ) -> None:
+        self.force = force
+        """Whether stages are built again even if the store has their versions."""
+        self._store = store
+        self._recipes = recipes
+        self._stack = stack
+        self._progress = progress
+        self._open: dict[str, Workspace] = {}
 
     def workspace(self, recipe: str) -> Workspace:
         """The workspace of ``recipe``, locked for this run. Raises BusyError if another build holds it."""
         if recipe not in self._open:
-            workspace = Workspace(self._recipes[recipe], Path(self.store))
+            workspace = Workspace(self._recipes[recipe], self._store)
             self._stack.enter_context(workspace.environment.lock())
             self._stack.callback(workspace.close)
             workspace.environment.forget(set(workspace.recipe.stages))
             self._open[recipe] = workspace
         return self._open[recipe]
 
-    @property
-    def force(self) -> bool:
-        """Whether stages are built again even if the store has their versions."""
-        return self._force
-
     def progress(self, log: Any) -> Progress:
-        """Who watches."""
+        """Who watches: the given one, or the run's log."""
         return self._progress or LogProgress(log)
+
+
+def builds_resource(
+    store: Path, recipes: Mapping[str, Recipe], *, progress: Progress | None = None, force: bool = False
+) -> dg.ResourceDefinition:
+    """The resource ``builds``. Not a ConfigurableResource: those are made anew from their config in every run, and a
+    recipe is no config."""
+
+    @dg.resource(description=f"Workspaces of a run over the store {store.name}: locks, request store, engines.")
+    def builds(_context: dg.InitResourceContext) -> Iterator[Builds]:
+        with ExitStack() as stack:  # closes every workspace when the run ends, however it ends
+            yield Builds(store, recipes, stack, progress=progress, force=force)
+
+    return builds
 
 
 class EngineRole(dg.ConfigurableResource):

@@ -18,17 +18,20 @@ from dagster_project.running.outcome import Outcome, RequestCounts
 from resources.errors import MathloomError
 
 PLAIN_EVERY_S = 5.0
+PLAIN_WIDTH = 200
+"""Columns where there is no terminal: a table in a log must not be folded."""
 
 
 def out() -> Console:
     """Where data goes. As wide as needed when it is no terminal: a table in a file must not be folded."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def talk() -> Console:
-    """Where talk goes. Markup off by default in our prints: names and errors can hold brackets."""
-    return Console(stderr=True, highlight=False)
+    """Where talk goes. Prints turn markup off themselves: names and errors can hold brackets."""
+    console = Console(stderr=True, highlight=False)
+    return console if console.is_terminal else Console(stderr=True, highlight=False, width=PLAIN_WIDTH)
 
 
 class BarProgress:

@@ -99,22 +99,29 @@ def run_build(
     wanted = [name for name in selected if force or found[name] != "current"]
     if not wanted:
         words = f"all {len(selected)} stages are up to date"
-        console.print(f"{recipe.name} ({recipe.profile}): nothing to do, {words}. No engine was started.", markup=False)
+        console.print(
+            f"{recipe.name} ({recipe.profile}): nothing to do, {words}. No engine was started.",
+            markup=False,
+            soft_wrap=True,
+        )
         _say_where(project, recipe)
         return
     with recorder.inner:
-        succeeded = _run(recipe, wanted, definitions, instance_store)
+        unexpected = _run(recipe, wanted, definitions, instance_store)
     outcomes = list(recorder.outcomes.values())
     if outcomes:
         console.print()
         console.print(summary(outcomes))
-    if not succeeded:
-        raise recorder.failures[0] if recorder.failures else click.ClickException("the Dagster run failed")
+    if recorder.failures:
+        raise recorder.failures[0]
+    if unexpected:
+        raise click.ClickException(unexpected)
     _say_totals(recipe, outcomes, time.monotonic() - started)
     _say_where(project, recipe)
 
 
-def _run(recipe: Recipe, wanted: Sequence[str], definitions: object, store: Path | None) -> bool:
+def _run(recipe: Recipe, wanted: Sequence[str], definitions: object, store: Path | None) -> str:
+    """Run the job; returns what went wrong that no stage could name, or nothing."""
     import dagster as dg
 
     from dagster_project.dagster_home import open_instance
@@ -130,7 +137,11 @@ def _run(recipe: Recipe, wanted: Sequence[str], definitions: object, store: Path
             # Dagster's own log goes to the event log, where the UI shows it; the terminal has our lines.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    return result.success
+    if result.success:
+        return ""
+    errors = [e.event_specific_data.error for e in result.all_events if e.is_failure]  # pyright: ignore
+    words = [error.to_string() for error in errors if error is not None]
+    return "\n".join(words) or "the Dagster run failed"
 
 
 def _say_totals(recipe: Recipe, outcomes: Sequence[Outcome], seconds: float) -> None:
