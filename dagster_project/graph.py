@@ -79,7 +79,7 @@ def _stage_asset(recipe: Recipe, stage: Stage, key: list[str]) -> dg.AssetsDefin
                     yield check_result(result)
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
         yield dg.MaterializeResult(
-            metadata=after_build(outcome),
+            metadata={**after_build(outcome), **_column_lineage(key, stage)},
             data_version=dg.DataVersion(outcome.version.version[:40]),
             check_results=[check_result(result) for result in outcome.checks],
         )
@@ -121,5 +121,11 @@ def _before_build(key: list[str], stage: Stage) -> dict[str, Any]:
     }
     if isinstance(stage.kind, SqlKind):
         shown["mathloom/sql"] = dg.MetadataValue.md(f"```sql\n{stage.kind.sql}\n```")
-        shown["dagster/column_lineage"] = column_lineage(key, stage, lineage_of(stage.kind))
-    return shown
+    return {**shown, **_column_lineage(key, stage)}
+
+
+def _column_lineage(key: list[str], stage: Stage) -> dict[str, Any]:
+    """On the definition it shows before the first build; the UI's column view reads it from the materialisation."""
+    if not isinstance(stage.kind, SqlKind):
+        return {}
+    return {"dagster/column_lineage": column_lineage(key, stage, lineage_of(stage.kind))}
