@@ -161,7 +161,7 @@ class _Entries:
     """What the journals hold, without the texts: key, time and place of each record, as arrays."""
 
     def __init__(self, readers: Sequence[JournalReader]) -> None:
-        self._readers = readers
+        self.readers = readers
         keys, times, places = bytearray(), array("q"), array("q")
         sources, lengths, failed = array("i"), array("q"), bytearray()
         for source, reader in enumerate(readers):
@@ -178,7 +178,7 @@ class _Entries:
         self._times = np.asarray(times, np.int64)
         self._places = np.asarray(places, np.int64)
         self._sources = np.asarray(sources, np.int32)
-        self._lengths = np.asarray(lengths, np.int64)
+        self.lengths = np.asarray(lengths, np.int64)
 
     def _sorted(self, chosen: np.ndarray) -> np.ndarray:
         """``chosen`` entries by key, then by time, journal and place."""
@@ -202,9 +202,9 @@ class _Entries:
     def records(self, chosen: np.ndarray) -> Iterator[Completion | Failure]:
         """The records of ``chosen``, read from the journals one at a time."""
         for at in chosen:
-            reader = self._readers[int(self._sources[at])]
+            reader = self.readers[int(self._sources[at])]
             try:
-                yield decode(reader.payload(int(self._places[at]), int(self._lengths[at])))
+                yield decode(reader.payload(int(self._places[at]), int(self.lengths[at])))
             except (ValueError, struct.error) as error:
                 raise StoreError(
                     f"a record at byte {self._places[at]} has a good checksum but cannot be read ({error})",
@@ -223,7 +223,7 @@ def _write(name: str, folders: Folders, entries: _Entries, completions: np.ndarr
             facts |= {
                 "format": FORMAT,
                 "failures": len(failures),
-                "journals": [reader.path.name for reader in entries._readers],
+                "journals": [reader.path.name for reader in entries.readers],
                 "replaces": [],
             }
             write_json(aside / SEAL_FILE, facts)
@@ -235,23 +235,22 @@ def _write(name: str, folders: Folders, entries: _Entries, completions: np.ndarr
 
 
 def _write_completions(folder: Path, entries: _Entries, chosen: np.ndarray) -> dict[str, Any]:
-    writer = _PartWriter(folder)
     totals = {"prompt_tokens": 0, "completion_tokens": 0}
     batch: list[dict[str, Any]] = []
     size = 0
-    for at, record in zip(chosen, entries.records(chosen), strict=True):
-        assert isinstance(record, Completion)
-        row = _row(record)
-        batch.append(row)
-        size += int(entries._lengths[at])
-        for column in totals:
-            totals[column] += row[column] or 0
-        if size >= ROW_GROUP_BYTES or len(batch) >= ROW_GROUP_ROWS:
+    with _PartWriter(folder) as writer:
+        for at, record in zip(chosen, entries.records(chosen), strict=True):
+            assert isinstance(record, Completion)
+            row = _row(record)
+            batch.append(row)
+            size += int(entries.lengths[at])
+            for column in totals:
+                totals[column] += row[column] or 0
+            if size >= ROW_GROUP_BYTES or len(batch) >= ROW_GROUP_ROWS:
+                writer.write(batch)
+                batch, size = [], 0
+        if batch:
             writer.write(batch)
-            batch, size = [], 0
-    if batch:
-        writer.write(batch)
-    writer.close()
     return {"completions": len(chosen), "parts": writer.parts, **totals}
 
 
@@ -308,6 +307,19 @@ class _PartWriter:
         self._file: Any = None
         self._keys: list[bytes] = []
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._end_part()
+        finally:
+            if self._handle is not None:
+                self._handle.close()
+
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         """One row group."""
         import pyarrow.parquet as pq
@@ -318,10 +330,9 @@ class _PartWriter:
         self._file.write_table(_table(COMPLETIONS, rows), row_group_size=ROW_GROUP_ROWS)
         self._keys += [row["request_key"] for row in rows]
         if self._handle.tell() >= SEGMENT_BYTES:
-            self.close()
+            self._end_part()
 
-    def close(self) -> None:
-        """End the current part, if there is one."""
+    def _end_part(self) -> None:
         if self._file is None:
             return
         self._file.close()
@@ -329,6 +340,7 @@ class _PartWriter:
         self._handle.flush()
         os.fsync(self._handle.fileno())
         self._handle.close()
+        self._handle = None
         path = self._path()
         with keys_path(path).open("wb") as handle:
             np.save(handle, np.frombuffer(b"".join(self._keys), np.uint8).reshape(-1, ID_BYTES), allow_pickle=False)

@@ -126,11 +126,12 @@ class Seal:
             return no_keys(), np.zeros(0, bool)
         try:
             with store_errors(self.failures), self.failures.open("rb") as handle:
-                table = pq.read_table(handle, columns=["request_key", "is_permanent"])
+                table = pq.ParquetFile(handle).read(columns=["request_key", "is_permanent"])
         except pa.ArrowException as error:
             raise _damaged(self.failures, str(error)) from error
-        permanent = table.column("is_permanent").combine_chunks().to_numpy(zero_copy_only=False)
-        return as_keys(table.column("request_key")), permanent.astype(bool)
+        # By to_pylist: to_numpy imports pandas where it is installed, a second for a handful of failures.
+        permanent = np.array(table.column("is_permanent").to_pylist(), bool)
+        return as_keys(table.column("request_key")), permanent
 
 
 def keys_path(part: Path) -> Path:

@@ -130,9 +130,11 @@ def test_lone_surrogates_become_replacement_characters_and_pairs_join() -> None:
 
 def test_long_reasons_are_cut_and_odd_token_counts_kept_in_range() -> None:
     cut = decode(encode(Failure(KEY, "x" * 10**6, "e", "w"), 0))
-    assert isinstance(cut, Failure) and len(cut.reason) == MAX_REASON
+    assert isinstance(cut, Failure)
+    assert len(cut.reason) == MAX_REASON
     odd = decode(encode(Completion(KEY, "", "stop", "e", "w", None, -5, 2**40), 0))
-    assert isinstance(odd, Completion) and (odd.prompt_tokens, odd.completion_tokens) == (0, 2**31 - 1)
+    assert isinstance(odd, Completion)
+    assert (odd.prompt_tokens, odd.completion_tokens) == (0, 2**31 - 1)
 
 
 def test_a_key_of_another_length_is_refused() -> None:
@@ -332,7 +334,8 @@ def test_a_real_file_limit_is_met_like_a_full_disk(tmp_path: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     done, message = result.stdout.split(" ", 1)
-    assert "the disk is full" in message and "safe" in message
+    assert "the disk is full" in message
+    assert "safe" in message
     (path,) = tmp_path.glob(f"*{SUFFIX}")
     records, reader = read(path)
     assert len(records) == int(done) > 50

@@ -224,9 +224,11 @@ def test_views_work_where_only_their_files_may_be_read(tmp_path: Path) -> None:
             assert session.sql("select text from completions").fetchall() == [("one",)]
             with pytest.raises(duckdb.Error):
                 session.sql("select * from read_text('/etc/hostname')").fetchall()
-        with duckdb.connect(config={"enable_external_access": "false"}) as session:
-            with pytest.raises(StoreError, match="Allow the session"):
-                store.create_views(session)
+        with (
+            duckdb.connect(config={"enable_external_access": False}) as session,
+            pytest.raises(StoreError, match="Allow the session"),
+        ):
+            store.create_views(session)
 
 
 def test_segments_are_sorted_and_end_at_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -358,7 +360,7 @@ def fail_with_full_disk(*_: Any, **__: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-SEAL_STEPS = {
+SEAL_STEPS: dict[str, tuple[Any, str]] = {
     "folder": (sealing.Path, "mkdir"),
     "part": (sealing.os, "fsync"),
     "keys": (sealing.np, "save"),
@@ -374,7 +376,8 @@ def test_a_full_disk_while_sealing_loses_nothing(tmp_path: Path, monkeypatch: py
     store.record_all([completion(1), failure(2)])
     store.flush()
     with monkeypatch.context() as patch:
-        patch.setattr(*SEAL_STEPS[step], fail_with_full_disk)
+        place, name = SEAL_STEPS[step]
+        patch.setattr(place, name, fail_with_full_disk)
         with pytest.raises(StoreError, match="the disk is full") as caught:
             store.seal()
         assert caught.value.retryable
@@ -436,7 +439,7 @@ def test_litter_of_killed_processes_is_removed(tmp_path: Path) -> None:
     (folder / "segments" / ".DS_Store").touch()
     for name, age in ((".old.new", 7200), (".young.new", 0)):
         (folder / "journals" / name).touch()
-        os.utime(folder / "journals" / name, (time.time() - age,) * 2)
+        os.utime(folder / "journals" / name, (time.time() - age, time.time() - age))
     with RequestStore(tmp_path) as store:
         assert len(texts(store)) == 1
     assert sorted(path.name for path in (folder / "journals").iterdir()) == [".young.new"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from resources.requests.store import RequestStore
 
 SEAL_DRIVER = textwrap.dedent(
     """
-    # Forks one sealer after the other; the n-th ends at its n-th system event, the last one ends by itself.
+    # Forks one sealer after the other; the n-th ends before its n-th change of the disk, the last one ends by itself.
     import json, os, shutil, sys
     from pathlib import Path
     import duckdb, numpy, pyarrow.parquet
@@ -29,11 +28,13 @@ SEAL_DRIVER = textwrap.dedent(
     from resources.requests.store import RequestStore
 
     sealing.SEGMENT_BYTES, sealing.ROW_GROUP_ROWS, sealing.GROUP_BYTES = 1, 4, 1
-    EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.listdir", "os.scandir", "fcntl.flock"}
+    EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "fcntl.flock"}
     state = {"armed": False, "left": 0}
 
     def on_event(event, arguments):
-        if state["armed"] and event in EVENTS:
+        # Before each change of the disk: reads in between see the same disk.
+        is_change = event in EVENTS or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if state["armed"] and is_change:
             state["left"] -= 1
             if state["left"] < 0:
                 os._exit(9)
@@ -82,6 +83,7 @@ SEAL_DRIVER = textwrap.dedent(
             }
         (root / "found.json").write_text(json.dumps(found))
 
+    pyarrow.array([1])  # imports pandas where it is installed: once here, not in every child
     sys.addaudithook(on_event)
     base = Path(sys.argv[1])
     assert in_child(lambda: write(base / "start")) == 0
@@ -102,11 +104,10 @@ def test_a_kill_at_any_step_of_a_seal_loses_and_doubles_nothing(tmp_path: Path) 
     result = subprocess.run([sys.executable, "-c", SEAL_DRIVER, str(tmp_path)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     steps = int(result.stdout)
-    assert steps > 40, "the sealer was hardly watched"
+    assert steps > 20, "the sealer was hardly watched"
     found = [json.loads((tmp_path / f"step-{step}" / "found.json").read_text()) for step in range(steps)]
-    texts = sorted(text for _, text in found[-1]["rows"])
-    expected = [f"0:{n}" for n in range(5)] + [f"1:{n}" for n in range(5, 10)] + [f"2:{n}" for n in range(10, 14)]
-    assert texts == sorted(expected), "the uninterrupted seal itself"
+    assert sorted(int(text.split(":")[1]) for _, text in found[-1]["rows"]) == list(range(14))
+    assert all(text.startswith("0:") for _, text in found[-1]["rows"] if int(text.split(":")[1]) < 5)
     assert found[-1] | {"rows": []} == {
         "rows": [],
         "known": True,
@@ -144,14 +145,12 @@ WRITER = textwrap.dedent(
     os.write(1, b"end\\n")
     """
 )
-COUNT = 3000
+COUNT = 1500
 
 
 def start(root: Path, name: str, seed: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root), name, str(COUNT), str(seed)],
-        stdout=(root / f"{name}-{seed}.log").open("wb"),
-    )
+    with (root / f"{name}-{seed}.log").open("wb") as log:
+        return subprocess.Popen([sys.executable, "-c", WRITER, str(root), name, str(COUNT), str(seed)], stdout=log)
 
 
 def stored(root: Path, name: str, seed: int) -> list[str]:
@@ -170,7 +169,7 @@ def test_killed_writers_lose_and_double_nothing(tmp_path: Path, kills: int) -> N
         log = tmp_path / f"victim-{number}.log"
         while not log.stat().st_size and victim.poll() is None:
             time.sleep(0.005)
-        time.sleep(chance.random() * 0.15)
+        time.sleep(chance.random() * 0.1)
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         said |= set(stored(tmp_path, "victim", number))
@@ -213,4 +212,4 @@ def test_a_sealer_waits_for_the_other(tmp_path: Path) -> None:
         store.create_views(session)
         (counts,) = session.sql("select count(*), count(distinct request_key) from completions").fetchall()
         assert counts == (COUNT, COUNT)
-    assert os.listdir(tmp_path / "requests" / "journals") == []
+    assert not any((tmp_path / "requests" / "journals").iterdir())
