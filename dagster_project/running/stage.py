@@ -66,7 +66,8 @@ def build_stage(workspace: Workspace, stage: Stage, *, run_id: str, progress: Pr
         state, pending = "reused", 0
     else:
         version, results, counts, pending = _build(workspace, stage, inputs, progress)
-        run = {"run_id": run_id, "seconds": round(time.monotonic() - started, 3), "requests": asdict(counts)}
+        seconds = round(time.monotonic() - started, 3)
+        run = {"run_id": run_id, "seconds": seconds, "peak_mb": peak_mb(), "requests": asdict(counts)}
         built = Built(fingerprint, stage.kind.name, version.version, parts, run, pending)
         workspace.store.remember(built)
         state = "built"
