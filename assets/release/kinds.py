@@ -24,6 +24,7 @@ from assets.release.tables import DATA, FILES, GRADED, PROVENANCE, SPLIT, TEXTS,
 from assets.schemas import EDGE, PROBLEM
 from resources.errors import MathloomError, StoreError
 from resources.identity import canonical_json
+from resources.sql import sql_errors
 
 _BATCH = 8192
 _MAX_SPLITS = 62
@@ -76,23 +77,32 @@ class Folder(TableKind):
         where = f"{job.recipe}/{job.stage}"
         splits = _split_rows(job, where)
         try:
-            _prepare(job, where)
-            plan = Plan(job.folder, splits, job.settings.splits, job.settings.max_shard_bytes, where)
-            example: dict[str, Any] = {}
-            rows = _remember(_stream(job.session, queries.DATA, DATA), example)
-            data = write_config(plan, "default", "data", DATA, rows)
-            _check_whole(job.session, data, splits, where)
-            rows = _stream(job.session, queries.PROVENANCE, PROVENANCE)
-            provenance = write_config(plan, "provenance", "provenance", PROVENANCE, rows)
-            _check_whole(job.session, provenance, splits, where)
-            _finish(job, plan, [data, provenance], example)
+            with sql_errors(where):
+                self._write(job, splits, where)
         except OSError as error:
-            raise StoreError(
-                f"a file of the release cannot be written: {error.strerror or error}",
-                where=where,
-                fix="Check that the store is writable and that the disk has room, then build again",
-                retryable=True,
-            ) from error
+            raise _io_error(error, where) from error
+
+    def _write(self, job: Job, splits: dict[str, int], where: str) -> None:
+        _prepare(job, where)
+        plan = Plan(job.folder, splits, job.settings.splits, job.settings.max_shard_bytes, where)
+        example: dict[str, Any] = {}
+        rows = _remember(_stream(job.session, queries.DATA, DATA), example)
+        data = write_config(plan, "default", "data", DATA, rows)
+        _check_whole(job.session, data, splits, where)
+        rows = _stream(job.session, queries.PROVENANCE, PROVENANCE)
+        provenance = write_config(plan, "provenance", "provenance", PROVENANCE, rows)
+        _check_whole(job.session, provenance, splits, where)
+        _finish(job, plan, [data, provenance], example)
+
+
+def _io_error(error: OSError, where: str) -> StoreError:
+    """Of the disk, or of DuckDB: what fails in the middle of a stream comes through Arrow as OSError without a number."""
+    line = error.strerror or str(error).strip().split("\n")[0][:300]
+    if "Out of Memory" in line:
+        fix = "Raise `memory_limit` in the profile, or free space where the store lies"
+        return StoreError(f"DuckDB ran out of memory or of spill space: {line}", where=where, fix=fix, retryable=True)
+    fix = "Check that the store is writable and that the disk has room, then build again"
+    return StoreError(f"a file of the release cannot be written: {line}", where=where, fix=fix, retryable=True)
 
 
 def _split_rows(job: Job, where: str) -> dict[str, int]:

@@ -318,6 +318,26 @@ def test_a_full_disk_is_one_error(world: World, release: Release, monkeypatch: p
     assert caught.value.retryable
 
 
+def test_too_little_memory_is_one_error(world: World, release: Release) -> None:
+    texts = {n: ("Seed one?", f"{n} " + "x" * 3000 + " \\boxed{1}", 0, 20, None) for n in range(4000)}
+    world.texts, world.splits = texts, {"train": list(texts)}
+    with pytest.raises(StoreError, match=r"ran out of memory or of spill space: [^\n]*\. Raise `memory_limit`"):
+        release(world, memory="3MB")
+
+
+def test_memory_that_ends_in_the_middle_of_a_stream(
+    world: World, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrow passes DuckDB's error on as OSError without a number, seen with a limit of 500 MB and 1.5M rows."""
+
+    def fail(*_: Any) -> None:
+        raise OSError("Out of Memory Error: failed to allocate\n\nPossible solutions:\n* many")
+
+    monkeypatch.setattr("assets.release.kinds._stream", fail)
+    with pytest.raises(StoreError, match=r"spill space: Out of Memory Error: failed to allocate\. Raise"):
+        release(world)
+
+
 def test_build_file_is_true_and_stable(world: World, release: Release) -> None:
     world.context |= {
         "versions": {"graded": "abc"},
