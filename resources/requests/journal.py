@@ -80,12 +80,12 @@ class Journal:
             self._check()
             try:
                 _write_all(self._file, data)
-            except OSError as error:
+                self.size += len(data)
+                self._is_dirty = True
+            except BaseException as error:  # Ctrl-C too: half a record must never stand before a whole one
                 self._cut_back(error)
                 with store_errors(self.path):
                     raise
-            self.size += len(data)
-            self._is_dirty = True
 
     def sync(self) -> None:
         """Force all records to the disk. Raises StoreError if the disk refuses, now or in the background before."""
@@ -126,7 +126,7 @@ class Journal:
                 "the journal is closed", where=str(self.path), fix="Open the request store again in this process"
             )
 
-    def _cut_back(self, error: OSError) -> None:
+    def _cut_back(self, error: BaseException) -> None:
         """After a partial write: back to the last whole record; if not even that works, never write again."""
         try:
             os.ftruncate(self._file, self.size)
@@ -142,9 +142,9 @@ class Journal:
             # After a failed fsync the kernel may drop the pages and report success the next time.
             self._poison(error)
 
-    def _poison(self, error: OSError) -> None:
+    def _poison(self, error: BaseException) -> None:
         self._broken = StoreError(
-            f"the journal cannot be written any more ({error.strerror or error}); records of the last second may be"
+            f"the journal cannot be written any more ({getattr(error, 'strerror', None) or error!r}); records of the last second may be"
             " lost, all older ones are safe",
             where=str(self.path),
             fix="Mend the disk and run the same command again: only what is not stored is asked for",

@@ -262,6 +262,25 @@ def test_a_failing_disk_keeps_what_was_written(
     assert (reader.torn_bytes, reader.damaged_bytes) == (0, 0)
 
 
+def test_ctrl_c_in_a_write_leaves_no_half_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(descriptor: int, data: Any) -> int:
+        write(descriptor, bytes(data)[:30])
+        raise KeyboardInterrupt
+
+    write = os.write
+    journal = Journal(tmp_path)
+    journal.append([encode(RECORDS[0], 7)])
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module.os, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            journal.append([encode(RECORDS[1], 8)])
+    journal.append([encode(RECORDS[3], 10)])
+    journal.close()
+    records, reader = read(journal.path)
+    assert records == [RECORDS[0], RECORDS[3]]
+    assert (reader.torn_bytes, reader.damaged_bytes) == (0, 0)
+
+
 def test_a_journal_that_cannot_be_cut_back_is_never_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
