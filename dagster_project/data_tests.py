@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ _SHOWN_CHARACTERS = 200
 """Longest text of a shown row: rows can hold whole solutions."""
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that could steer a terminal or turn text around: model output is hostile."""
+
 
 def read_check(words: Any, place: Place, *, column: str | None = None) -> Check:
     """A check as it is written: ``not_null``, ``{unique: [a, b]}`` or ``{max_share: {column: a, max: 0.1}}``.
@@ -69,6 +71,12 @@ def header_checks(kind: SqlKind, place: Place | None = None) -> tuple[Check, ...
     ``place`` (the stage's line) is not needed: a header's tests say where they stand. Raises SqlFileError for arguments
     that do not fit the columns, and for tests that name another stage: a header knows no recipe.
     """
+    return _header_checks(kind)
+
+
+@cache
+def _header_checks(kind: SqlKind) -> tuple[Check, ...]:
+    # Cached: a file serves many stages, and each check is tried on no rows (about 3 ms).
     header, places = kind.file.header, kind.file.places
     schema = kind.outputs(kind.settings_type.model_construct())["rows"]
     found = [
@@ -131,7 +139,8 @@ def _test(check: Check) -> DataTest:
 
 
 def _explain(error: ValidationError, check: Check, kind: type[DataTest]) -> MathloomError:
-    first = error.errors()[0]
+    # An unknown argument explains a missing one: it is often the same one, misspelled.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     word = str(first["loc"][0]) if first["loc"] else ""
     names = [field.alias or name for name, field in kind.model_fields.items()]
     if first["type"] == "extra_forbidden":
@@ -165,9 +174,7 @@ def _try(check: Check, test: DataTest, schema: pa.Schema) -> None:
 
 def _sample(session: duckdb.DuckDBPyConnection, query: str, bound: dict[str, Any]) -> list[dict[str, Any]]:
     found = session.sql(f"select * from ({query}) order by all limit {SAMPLE_ROWS}", params=bound)  # noqa: S608
-    return [
-        {name: _safe(value) for name, value in zip(found.columns, row, strict=True)} for row in found.fetchall()
-    ]
+    return [{name: _safe(value) for name, value in zip(found.columns, row, strict=True)} for row in found.fetchall()]
 
 
 def _safe(value: Any) -> Any:

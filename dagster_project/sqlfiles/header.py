@@ -138,9 +138,9 @@ def read_header(value: Any, places: Places) -> Header:
         header = Header.model_validate(value)
     except ValidationError as error:
         raise _explain(error, places) from None
+    _check_law(header, places)
     _check_names(header, places)
     _check_types(header, places)
-    _check_law(header, places)
     _check_order(header, places)
     return header
 
@@ -213,7 +213,8 @@ def _check_order(header: Header, places: Places) -> None:
 
 
 def _explain(error: ValidationError, places: Places) -> SqlFileError:
-    first = error.errors()[0]
+    # An unknown key explains a missing one: it is often the same key, misspelled.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     loc: Loc = tuple(first["loc"])
     word = loc[-1] if loc else ""
     if first["type"] == "extra_forbidden":
@@ -235,4 +236,3 @@ def _allowed(loc: Loc) -> list[str]:
         if isinstance(kind, types.UnionType):
             kind = typing.get_args(kind)[0]
     return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-

@@ -39,8 +39,9 @@ _BARE = frozenset({"current_date", "current_timestamp"})
 _ORDERED_WINDOWS = (exp.RowNumber, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Ntile)
 
 
-def parse_select(text: str, path: Path, first_line: int) -> exp.Expr:
+def parse_select(text: str, path: Path) -> exp.Expr:
     """The one select of ``text`` (a whole file, so that lines are the file's). Raises SqlFileError."""
+    first_line = _line(text, len(text) - len(text.lstrip()))
     try:
         trees = [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree and not isinstance(tree, exp.Semicolon)]
     except SqlglotError as error:
@@ -79,27 +80,32 @@ def table_nodes(tree: exp.Expr) -> Iterator[exp.Table]:
 
 def check_names(tree: exp.Expr, text: str, header: Header, places: Places) -> None:
     """Hold the names of a select against its header. Raises SqlFileError at the line of the first wrong one."""
-    used = _check_tables(tree, header, places)
+    used = _check_tables(tree, text, header, places)
     for name in header.inputs:
         if name not in used:
             fix = "Remove it, or read it"
             raise places.error(f"the input {name!r} is declared and never read", "inputs", name, fix=fix)
     tokens = sqlglot.tokenize(text, dialect=DIALECT)
-    _check_parameters(tokens, header, places)
-    _check_functions(tokens, places)
-    _check_stable_order(tree, places)
+    _check_parameters(tokens, text, header, places)
+    _check_functions(tokens, text, places)
+    _check_stable_order(tree, text, places)
 
 
-def line_of(node: exp.Expr, default: int) -> int:
-    """Line of the first identifier below ``node``: expressions themselves carry none."""
-    lines = [part.meta["line"] for part in node.find_all(exp.Identifier, exp.Func) if "line" in part.meta]
-    return min(lines, default=default)
+def _line(text: str, offset: int) -> int:
+    """Line (from 1) of an offset. sqlglot's own lines run ahead after some keywords; its offsets are right."""
+    return text.count("\n", 0, offset) + 1
 
 
-def _check_tables(tree: exp.Expr, header: Header, places: Places) -> set[str]:
+def _line_of(node: exp.Expr, text: str) -> int:
+    """Line of the first identifier below ``node``: expressions themselves have no place."""
+    offsets = [part.meta["start"] for part in node.find_all(exp.Identifier, exp.Func) if "start" in part.meta]
+    return _line(text, min(offsets, default=len(text) - len(text.lstrip())))
+
+
+def _check_tables(tree: exp.Expr, text: str, header: Header, places: Places) -> set[str]:
     used = set()
     for table in table_nodes(tree):
-        line = line_of(table, places.place("columns").line)
+        line = _line_of(table, text)
         if not isinstance(table.this, exp.Identifier):
             _check_table_function(table, line, places)
             continue
@@ -124,16 +130,20 @@ def _check_table_function(table: exp.Table, line: int, places: Places) -> None:
         raise places.error_at(line, f"the table function {name.lower()!r} is not allowed", fix=fix)
 
 
-def _check_parameters(tokens: list[Token], header: Header, places: Places) -> None:
+def _check_parameters(tokens: list[Token], text: str, header: Header, places: Places) -> None:
     used: set[str] = set()
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         if token.token_type == TokenType.PLACEHOLDER:
-            raise places.error_at(token.line, "a parameter without a name", fix="Write $name and declare it")
+            raise places.error_at(
+                _line(text, token.start), "a parameter without a name", fix="Write $name and declare it"
+            )
         if token.token_type != TokenType.PARAMETER or token.text != "$" or following is None:
             continue
         if following.text not in header.params:
             what = f"the parameter ${following.text} is not declared"
-            raise places.error_at(following.line, what, fix=suggest(following.text, header.params, "parameters"))
+            raise places.error_at(
+                _line(text, following.start), what, fix=suggest(following.text, header.params, "parameters")
+            )
         used.add(following.text)
     for name in header.params:
         if name not in used:
@@ -141,27 +151,25 @@ def _check_parameters(tokens: list[Token], header: Header, places: Places) -> No
             raise places.error(f"the parameter {name!r} is declared and never used", "params", name, fix=fix)
 
 
-def _check_functions(tokens: list[Token], places: Places) -> None:
+def _check_functions(tokens: list[Token], text: str, places: Places) -> None:
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         name = token.text.lower()
         is_call = following is not None and following.token_type == TokenType.L_PAREN
         if name in _UNSTABLE and token.token_type != TokenType.STRING and (is_call or name in _BARE):
             what = f"{name} gives other rows in another build"
-            raise places.error_at(token.line, what, fix=f"Use {_UNSTABLE[name]}")
+            raise places.error_at(_line(text, token.start), what, fix=f"Use {_UNSTABLE[name]}")
 
 
-def _check_stable_order(tree: exp.Expr, places: Places) -> None:
-    default = places.place("columns").line
+def _check_stable_order(tree: exp.Expr, text: str, places: Places) -> None:
     for sample in tree.find_all(exp.TableSample):
         what = "a sample gives other rows in another build"
-        raise places.error_at(line_of(sample, default), what, fix="Filter by md5 of an id and $seed")
+        raise places.error_at(_line_of(sample.parent or sample, text), what, fix="Filter by md5 of an id and $seed")
     for limit in tree.find_all(exp.Limit, exp.Fetch):
         if limit.parent is not None and not limit.parent.args.get("order"):
             what = "a limit without order by gives other rows in another build"
-            raise places.error_at(line_of(limit.parent, default), what, fix="Add `order by` with a unique column")
+            raise places.error_at(_line_of(limit.parent, text), what, fix="Add `order by` with a unique column")
     for window in tree.find_all(exp.Window):
         is_named = bool(window.args.get("alias"))  # over w: its order stands in the window clause
         if isinstance(window.this, _ORDERED_WINDOWS) and not is_named and not window.args.get("order"):
             what = f"{window.this.sql_name().lower()} without order by gives other rows in another build"
-            raise places.error_at(line_of(window, default), what, fix="Add `order by` with a unique column")
-
+            raise places.error_at(_line_of(window, text), what, fix="Add `order by` with a unique column")

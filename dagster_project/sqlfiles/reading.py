@@ -62,7 +62,7 @@ def read_sql_file(path: Path) -> SqlFile:
     header = read_header(value, places)
     blank = "\n" * text.count("\n", 0, end + 2)
     select = blank + text[end + 2 :]
-    tree = parse_select(select, path, len(blank) + 1)
+    tree = parse_select(select, path)
     check_names(tree, select, header, places)
     return SqlFile(
         path=path,
@@ -77,7 +77,7 @@ def read_sql_file(path: Path) -> SqlFile:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SqlFileError("there is no such file", where=str(path), fix="Write it, or mend the kind's name") from None
     except (OSError, UnicodeDecodeError) as error:

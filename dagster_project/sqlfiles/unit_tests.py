@@ -66,9 +66,9 @@ def _diffs(kind: SqlKind, index: int, test: UnitTestWords) -> Iterator[str]:
         fix = suggest(unknown, tables, "inputs")
         raise kind.file.places.error(f"{unknown!r} is no input", "unit_tests", index, "given", unknown, fix=fix)
     expected = [_expected(kind, index, number) for number in range(len(test.expect))]
-    found = _run(kind, settings, tables)
+    found = run_rows(kind, settings, tables)
     yield from _compare(expected, found)
-    backwards = _run(kind, settings, {name: rows[::-1] for name, rows in tables.items()})
+    backwards = run_rows(kind, settings, {name: rows[::-1] for name, rows in tables.items()})
     differences = list(_compare([_stored(kind, row) for row in found], [_stored(kind, row) for row in backwards]))
     if differences:
         yield "the result follows the order of the given rows; with the rows reversed:"
@@ -144,16 +144,17 @@ def _value(value: Any, kind: pa.DataType) -> Any:
     return pa.scalar(value, kind).as_py()
 
 
-def _run(kind: SqlKind, settings: Any, tables: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def run_rows(kind: SqlKind, settings: Any, tables: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows of the select over the given rows (Python values; absent columns are null), in the stored order."""
     with TemporaryDirectory() as folder, open_session(memory_limit=_MEMORY, threads=1, temp=Path(folder)) as connection:
-        for name, rows in tables.items():
-            _fill(connection, kind, name, rows)
+        for name in kind.inputs:
+            _fill(connection, kind, name, tables.get(name, ()))
         try:
             table = kind.stream(connection, settings).read_all()
         except duckdb.Error as error:
             words = str(error).strip().splitlines()[0]
             raise SqlFileError(words, where=str(kind.file.path), fix="Mend the select") from error
-        return [{name: _plain(value) for name, value in row.items()} for row in table.to_pylist()]
+        return table.to_pylist()
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, kind: SqlKind, name: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -169,10 +170,6 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
         raw = pa.array([None if value is None else value.bytes for value in values], pa.binary(16))
         return pa.ExtensionArray.from_storage(pa.uuid(), raw)
     return pa.array(values, kind)
-
-
-def _plain(value: Any) -> Any:
-    return value.as_py() if isinstance(value, pa.Scalar) else value
 
 
 def _compare(expected: Sequence[Row], found: Sequence[Row]) -> Iterator[str]:

@@ -1,0 +1,168 @@
+"""The shipped transforms: their unit tests, their contracts, and their definitions computed a second time in Python."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assets.schemas import ANSWER, EXPECTED, GENERATED_PROBLEM, PROBLEM, SOLUTION
+from dagster_project.data_tests import header_checks
+from dagster_project.sqlfiles.contract import check
+from dagster_project.sqlfiles.kind import load_sql_kind
+from dagster_project.sqlfiles.lineage import columns
+from dagster_project.sqlfiles.unit_tests import run_rows, run_unit_test
+
+FOLDER = Path(__file__).parents[2] / "sql"
+FILES = sorted(FOLDER.glob("*.sql"))
+UNIT_TESTS = [(path, index) for path in FILES for index in range(len(load_sql_kind(path).file.header.unit_tests))]
+UPSTREAM: dict[str, dict[str, Any]] = {
+    "distinct_problems": {"problems": [PROBLEM, PROBLEM]},
+    "new_problems": {"generated": [GENERATED_PROBLEM, GENERATED_PROBLEM], "known": [PROBLEM]},
+    "majority_answer": {"answers": ANSWER},
+    "graded_solutions": {"solutions": [SOLUTION, SOLUTION], "answers": [ANSWER, ANSWER], "expected": [EXPECTED]},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "index"),
+    UNIT_TESTS,
+    ids=[f"{p.stem}-{load_sql_kind(p).file.header.unit_tests[i].name}" for p, i in UNIT_TESTS],
+)
+def test_unit_test(path: Path, index: int) -> None:
+    result = run_unit_test(load_sql_kind(path), index)
+    assert result.passed, f"{result.place}: {result.name}\n{result.diff}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
+def test_contract_checks_and_lineage(path: Path) -> None:
+    kind = load_sql_kind(path)
+    schema = check(kind, kind.settings_type(), UPSTREAM.get(path.stem, {}))
+    assert schema == kind.outputs(kind.settings_type())["rows"]
+    assert header_checks(kind)
+    assert len(kind.file.header.unit_tests) >= 2
+    assert set(columns(kind)) <= set(schema.names)
+    assert columns(kind)[kind.law.row_id] == [(kind.law.input, kind.law.id)]
+
+
+def test_graded_solutions_keep_the_columns_of_solutions() -> None:
+    schema = load_sql_kind(FOLDER / "graded_solutions.sql").outputs(None)["rows"]
+    assert [(field.name, field.type) for field in schema][: len(SOLUTION)] == [(f.name, f.type) for f in SOLUTION]
+
+
+def test_majority_answers_are_expected_answers() -> None:
+    schema = load_sql_kind(FOLDER / "majority_answer.sql").outputs(None)["rows"]
+    assert [(field.name, field.type) for field in schema][: len(EXPECTED)] == [(f.name, f.type) for f in EXPECTED]
+
+
+def test_new_problems_keep_the_columns_of_generated_problems() -> None:
+    schema = load_sql_kind(FOLDER / "new_problems.sql").outputs(None)["rows"]
+    assert [(field.name, field.type) for field in schema] == [(f.name, f.type) for f in GENERATED_PROBLEM]
+
+
+def test_code_versions_are_pinned() -> None:
+    """A changed value means that every user's stage of this kind is built again: change it on purpose."""
+    assert {path.stem: load_sql_kind(path).code_version for path in FILES} == {
+        "distinct_problems": "3e439b3c1bb788f78e767710e37a133c",
+        "distinct_solutions": "6686f6414752dba95333613e7ef6eb32",
+        "fair_order": "db13f947e010e4d2723fb33b01c42afc",
+        "graded_solutions": "47ebf6eed3572ffd896e9b4cbb103372",
+        "majority_answer": "25a164c2b7c06235207c23739c30859c",
+        "new_problems": "cdb10bab53b7d9274dac9cb5f5179be6",
+        "split_prefix": "d9f31bc35be38fa525bb876c0d420454",
+    }
+
+
+def spelled(key: int, spelling: int) -> dict[str, Any]:
+    return {"answer": f"{key}{'.0' * spelling}", "answer_key": str(key)}
+
+
+VOTES = st.lists(
+    st.one_of(st.none(), st.tuples(st.integers(0, 3), st.integers(0, 2))).map(
+        lambda v: {} if v is None else spelled(*v)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def majority(votes: list[dict[str, Any]], column: str) -> tuple[str, str, int] | None:
+    """Winner's spelling, key and votes, by the words of the header."""
+    ballots: dict[str, list[int]] = defaultdict(list)
+    for sample, vote in enumerate(votes):
+        if vote:
+            ballots[vote[column]].append(sample)
+    if not ballots:
+        return None
+    winner = min(ballots, key=lambda ballot: (-len(ballots[ballot]), ballots[ballot][0]))
+    spellings: dict[str, list[int]] = defaultdict(list)
+    for sample in ballots[winner]:
+        spellings[votes[sample]["answer"]].append(sample)
+    shown = min(spellings, key=lambda spelling: (-len(spellings[spelling]), spellings[spelling][0]))
+    return shown, votes[spellings[shown][0]]["answer_key"], len(ballots[winner])
+
+
+@settings(max_examples=15, deadline=None)
+@given(problems=st.lists(VOTES, max_size=4), mode=st.sampled_from(["semantic", "surface"]))
+def test_majority_answer_is_what_its_header_says(problems: list[list[dict[str, Any]]], mode: str) -> None:
+    rows = [
+        {"problem_id": uuid.UUID(int=number), "sample_index": sample, **vote}
+        for number, votes in enumerate(problems)
+        for sample, vote in enumerate(votes)
+    ]
+    kind = load_sql_kind(FOLDER / "majority_answer.sql")
+    found = run_rows(kind, kind.settings_type(**{"mode": mode}), {"answers": rows})
+    assert len(found) == len(problems)
+    for row, votes in zip(found, problems, strict=True):
+        wanted = majority(votes, "answer" if mode == "surface" else "answer_key")
+        said = (row["expected_answer"], row["expected_key"], row["votes"]) if row["kept"] else None
+        assert said == wanted
+        assert row["n_valid"] == sum(bool(vote) for vote in votes)
+        assert row["members"] == len(votes)
+
+
+def fair_order(rows: list[dict[str, Any]], seed: int) -> list[tuple[uuid.UUID, int]]:
+    """Ids and rounds in order, from the words of the spec and Python's own md5."""
+
+    def digest(what: str, name: uuid.UUID) -> str:
+        return hashlib.md5(f"{seed} {what} {name}".encode()).hexdigest()
+
+    by_problem: dict[uuid.UUID, list[uuid.UUID]] = defaultdict(list)
+    for row in rows:
+        by_problem[row["problem_id"]].append(row["solution_id"])
+    order = []
+    for problem, solutions in by_problem.items():
+        for k, solution in enumerate(sorted(solutions, key=lambda name: digest("solution", name))):
+            order.append((k, digest("problem", problem), solution))
+    return [(solution, k) for k, _, solution in sorted(order)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(counts=st.lists(st.integers(1, 5), max_size=6), seed=st.integers(-5, 2**40))
+def test_fair_order_is_a_round_robin_by_hash(counts: list[int], seed: int) -> None:
+    rows = [
+        {"problem_id": uuid.UUID(int=number + 1), "solution_id": uuid.UUID(int=1000 * number + i)}
+        for number, count in enumerate(counts)
+        for i in range(count)
+    ]
+    kind = load_sql_kind(FOLDER / "fair_order.sql")
+    found = run_rows(kind, kind.settings_type(**{"seed": seed}), {"solutions": rows})
+    assert [(row["solution_id"], row["k"]) for row in found] == fair_order(rows, seed)
+    assert [row["rank"] for row in found] == list(range(len(rows)))
+
+
+def test_the_example_of_the_docs_works(tmp_path: Path) -> None:
+    text = (FOLDER.parent / "docs" / "sql.md").read_text(encoding="utf-8")
+    example = text.split("```sql\n")[1].split("```")[0]
+    # As an editor on Windows would save it.
+    (tmp_path / "long_solutions.sql").write_bytes(b"\xef\xbb\xbf" + example.replace("\n", "\r\n").encode())
+    kind = load_sql_kind(tmp_path / "long_solutions.sql")
+    check(kind, kind.settings_type(), {})
+    assert [check.name for check in header_checks(kind)] == ["not_null_solution_id", "unique_solution_id"]
+    assert run_unit_test(kind, 0).diff == ""
