@@ -18,7 +18,7 @@ from assets.answers.key import Key, canonical_key
 from assets.answers.policy import DEFAULT, Policy
 from assets.kinds import Input, Job, Law, Settings, TableKind
 from assets.schemas import ANSWER, EXPECTED, PROBLEM, REJECT, SOLUTION
-from resources.errors import StoreError
+from resources.completions import require_completions
 from resources.spool import Spool
 
 TEXT_BATCH = 2_048
@@ -35,11 +35,6 @@ select s.solution_id, s.problem_id, s.sample_index, c.text
 from solutions as s
 join completions as c using (request_key)
 where c.text is not null
-"""
-_MISSING = """
-select min(s.request_key)::varchar, count(*), min(s.stage)
-from solutions as s
-anti join (select request_key from completions where text is not null) as c using (request_key)
 """
 _ANSWERS = """
 select
@@ -79,7 +74,7 @@ class Extract(TableKind):
         found = Spool(job.session, "answers_found", _FOUND)
         for batch in job.session.sql(_TEXTS).to_arrow_reader(TEXT_BATCH):
             found.add(_read_boxes(batch))
-        require_completions(job, found.row_count)
+        require_completions(job.session, found.row_count, where=f"{job.recipe}/{job.stage}")
         keys = Spool(job.session, "answers_keys", _KEYS)
         for batch in found.read("select distinct answer from answers_found where answer is not null"):
             keys.add(_name_answers(batch.column("answer").to_pylist(), job.settings.policy))
@@ -128,19 +123,6 @@ class Expected(TableKind):
             job.writers["rejects"].write(_without_answer(batch.filter(batch.column("expected_key").is_null())))
         job.facts["answers"] = {"by_status": statuses}
         spool.close()
-
-
-def require_completions(job: Job, found: int) -> None:
-    """Raise StoreError if solutions have no completion in the store: a text that is lost must not become a reject."""
-    row = job.session.sql("select count(*) from solutions").fetchall()[0]
-    if row[0] == found:
-        return
-    key, missing, stage = job.session.sql(_MISSING).fetchall()[0]
-    raise StoreError(
-        f"{missing} of {row[0]} solutions have no completion in the request store, first {key}",
-        where=f"{job.recipe}/{job.stage}",
-        fix=f"Restore the folder `requests` of the store, or build again the stage {stage!r}, which asked for it",
-    )
 
 
 def _read_boxes(batch: pa.RecordBatch) -> pa.Table:

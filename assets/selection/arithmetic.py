@@ -63,9 +63,15 @@ class Claim:
     is_right_plain: bool
     """The right side is one number."""
 
-    def differs(self, tolerance: Fraction) -> bool:
+    def differs(self, tolerance: float) -> bool:
         """Whether the sides differ by more than ``tolerance``, relative to the larger one."""
-        return abs(self.left - self.right) > tolerance * max(abs(self.left), abs(self.right))
+        return abs(self.left - self.right) > _exact(tolerance) * max(abs(self.left), abs(self.right))
+
+
+@lru_cache(64)
+def _exact(tolerance: float) -> Fraction:
+    """A setting as it is written: 0.0001 is one in ten thousand, not the nearest binary number."""
+    return Fraction(str(tolerance))
 
 
 def find_runs(texts: pl.Series) -> list[list[str]]:
@@ -149,9 +155,9 @@ def evaluate(text: str) -> tuple[Number, int]:
     if len(text) > MAX_RUN:
         raise Unreadable
     if "\\" in text or not text.isascii() or "{" in text:
-        text = _SPELLED.sub(lambda found: _SPELLINGS[found[0]], _MONEY.sub(r"\1\2", text))
+        text = _SPELLED.sub(lambda found: _SPELLINGS[found[0]], _MONEY.sub(_without_sign, text))
     if "$" in text:
-        text = _MONEY.sub(r"\1\2", text).strip(" \t$")
+        text = _MONEY.sub(_without_sign, text).strip(" \t$")
     if "x" in text:
         text = _TIMES.sub(r"\1*", text)
     tokens: list[Number | str] = []
@@ -160,6 +166,10 @@ def evaluate(text: str) -> tuple[Number, int]:
             raise Unreadable
         tokens.append(sign or to_number(numeral))
     return _Evaluator(tokens).whole()
+
+
+def _without_sign(found: re.Match[str]) -> str:
+    return found[1] + found[2]
 
 
 def to_number(numeral: str) -> Number:

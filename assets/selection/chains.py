@@ -27,7 +27,7 @@ _OPERATORS = {
 }  # fmt: skip
 
 
-def wrong_claim(text: str, runs: Sequence[str], tolerance: Fraction) -> str | None:
+def wrong_claim(text: str, runs: Sequence[str], tolerance: float) -> str | None:
     """The first equality of ``text`` that does not hold, as it is written; None if there is none."""
     if not any(_suspicious(run, tolerance) for run in runs):
         return None
@@ -38,7 +38,7 @@ def wrong_claim(text: str, runs: Sequence[str], tolerance: Fraction) -> str | No
     return None
 
 
-def split_chains(text: str, runs: Sequence[str], tolerance: Fraction, max_numbers: int) -> str:
+def split_chains(text: str, runs: Sequence[str], tolerance: float, max_numbers: int) -> str:
     """``text`` with every long chain written out; the same object if nothing changes."""
     if not any(_splits(run, tolerance, max_numbers) for run in runs):
         return text
@@ -53,12 +53,12 @@ def split_chains(text: str, runs: Sequence[str], tolerance: Fraction, max_number
 
 
 @lru_cache(CACHED_RUNS)
-def _suspicious(run: str, tolerance: Fraction) -> tuple[Claim, ...]:
+def _suspicious(run: str, tolerance: float) -> tuple[Claim, ...]:
     return tuple(claim for claim in claims(run) if claim.differs(tolerance))
 
 
 @lru_cache(CACHED_RUNS)
-def _splits(run: str, tolerance: Fraction, max_numbers: int) -> tuple[tuple[Claim, int, str], ...]:
+def _splits(run: str, tolerance: float, max_numbers: int) -> tuple[tuple[Claim, int, str], ...]:
     """Claims of a run that can be written out: where in the run, and what goes in there."""
     found = []
     for claim in claims(run):

@@ -43,6 +43,7 @@ _GOES_ON_AFTER = re.compile(r"\$?\s*\n\s*(?:[+*/^]|-[ \t]*[0-9]|\\(?:times|cdot|
 """A formula that is broken over two lines."""
 _MIXED_UNITS = re.compile(r"[^A-Za-z0-9\n=.;]{0,9}[A-Za-z]{1,12}[^A-Za-z0-9\n=.;]{0,9}(?:and[ \t]+)?\\?\$?[0-9]")
 """``= 7 hours 30 minutes``: the number goes on."""
+_MARKS_BEFORE = ".,:;?\"'\u201c\u2018"
 _MARKS_AFTER = "\n;)]}?\"'\u201d\u2019(\u2014"
 _CONVERSIONS = frozenset([12, 16, 24, 36, 60, 100, 1000, 3600])
 """A claim that is off by one of these, with a word after it, changes the unit (0.25 * 4 = 100 cents)."""
@@ -58,27 +59,30 @@ def is_complete(text: str, start: int, claim: Claim) -> bool:
 
 
 def _is_clean_before(before: str) -> bool:
-    near = before.rstrip(" \t")
     if _OTHER_ARITHMETIC.search(before):
         return False
-    if near.endswith("\n") and _GOES_ON_BEFORE.search(near):
+    near = _without_opener(before.rstrip(" \t"))
+    if near is None or (near.endswith("\n") and _GOES_ON_BEFORE.search(near)):
         return False
-    if near.endswith("$"):
-        opener = near.rstrip("$")
-        if opener.endswith("\\"):
-            opener = opener[:-1]  # money, or a formula that opens: a formula that closes stands against its text
-        elif opener and opener[-1] not in " \t\n([*:~\"'":
-            return False
-        near = opener.rstrip(" \t")
-    if not near or near.endswith(("\n", "=", "&", ">", "\\\\", "\\[", "\\(", "[")):
+    if not near or near.endswith(("\n", "=", "&", ">", "\\\\", "\\[", "\\(", "[", " **", ":**")):
         return True
-    has_gap = near != before
-    last = near[-1]
-    if last.isalpha():
-        return has_gap and _is_harmless_word(near)
-    if last in ".,:;?\"'\u201c\u2018":
-        return has_gap
-    return has_gap and bool(_ENUMERATION.search(near) or _BULLET.search(near)) or near.endswith((" **", ":**"))
+    if near == before:
+        return False  # it touches something
+    if near[-1].isalpha():
+        return _is_harmless_word(near)
+    return near[-1] in _MARKS_BEFORE or bool(_ENUMERATION.search(near) or _BULLET.search(near))
+
+
+def _without_opener(near: str) -> str | None:
+    """Without a sign of money, or of a formula that opens, at its end. None where a formula closes there."""
+    if not near.endswith("$"):
+        return near
+    rest = near.rstrip("$")
+    if rest.endswith("\\"):
+        rest = rest[:-1]
+    elif rest and rest[-1] not in " \t\n([*:~\"'":
+        return None
+    return rest.rstrip(" \t")
 
 
 def _is_harmless_word(near: str) -> bool:
