@@ -9,7 +9,7 @@ from dataclasses import replace
 from assets.kinds import Input
 from dagster_project.language.drafts import Draft, Located, Scope
 from dagster_project.language.faults import Faults, suggest
-from dagster_project.language.resolved import Check, Ref, Stage
+from dagster_project.language.resolved import Check, Place, Ref, Stage
 from dagster_project.language.settle import Settled
 from resources.errors import MathloomError
 
@@ -17,7 +17,11 @@ _REFERRING = ("to", "with")
 """Arguments of data tests that name a table of another stage."""
 
 
-def bind(settled: Sequence[Settled], faults: Faults) -> dict[str, Stage]:
+Bindings = dict[tuple[str, str], Place]
+"""(Stage, formal input) -> the line that binds it: where a reader mends it."""
+
+
+def bind(settled: Sequence[Settled], faults: Faults) -> tuple[dict[str, Stage], Bindings]:
     """Stages in topological order (ties: as written). Stages whose settings are wrong are left out."""
     binder = _Binder(faults)
     stages: dict[str, Stage] = {}
@@ -39,12 +43,13 @@ def bind(settled: Sequence[Settled], faults: Faults) -> dict[str, Stage]:
             checks=checks,
             prompts=one.prompts,
         )
-    return _in_order(stages, faults)
+    return _in_order(stages, faults), binder.bindings
 
 
 class _Binder:
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+        self.bindings: Bindings = {}
 
     def inputs(self, settled: Settled) -> dict[str, tuple[Ref, ...]]:
         """Formal input -> tables, for every formal input of the kind."""
@@ -58,6 +63,8 @@ class _Binder:
 
     def _input(self, draft: Draft, formal: str, declared: Input) -> tuple[Ref, ...]:
         written = draft.inputs.get(formal)
+        first = written[0] if written else Located(formal, draft.kind.document, draft.kind.loc[:-1])
+        self.bindings[draft.name, formal] = _line(first, draft.scope)
         if written is None:
             refs = self._by_name(draft, formal, declared)
         else:
@@ -87,9 +94,11 @@ class _Binder:
         if name in scope.formals:
             return self._of_formal(name, table, written, scope)
         stages = self._stages(name, scope)
+        if not stages and scope.is_broken(name):
+            return []
         if not stages or (dot and not table):
             what = f"unknown stage {str(written.value)!r}"
-            self._faults.add(what, written.place, suggest(name, scope.words(), "stages"))
+            self._faults.add(what, written.place, suggest(name, scope.words(name), "stages"))
             return []
         return [Ref(stage, table or "rows") for stage in stages]
 
@@ -154,6 +163,15 @@ class _Binder:
                 if refs:
                     arguments[word] = str(refs[0])
         return replace(check, arguments=arguments)
+
+
+def _line(written: Located, scope: Scope) -> Place:
+    """Where a reference is mended: inside a piece that may be where the piece is used."""
+    name = str(written.value).partition(".")[0]
+    if name not in scope.formals or scope.outer is None:
+        return written.place
+    given = scope.formals[name]
+    return _line(given[0], scope.outer) if given else scope.used_at or written.place
 
 
 def _distinct(checks: Sequence[Check]) -> tuple[Check, ...]:

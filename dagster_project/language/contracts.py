@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from assets.kinds import Input
+from dagster_project.language.bind import Bindings
 from dagster_project.language.faults import Faults, suggest
-from dagster_project.language.resolved import Check, Ref, Stage
+from dagster_project.language.resolved import Check, Place, Ref, Stage
 from dagster_project.sqlfiles.kind import SqlKind
 from resources.errors import MathloomError
 
@@ -34,9 +35,11 @@ class _Bound:
     formal: str
     ref: Ref
     schema: pa.Schema
+    place: Place
+    """The line that binds it."""
 
 
-def check_contracts(stages: Mapping[str, Stage], faults: Faults) -> None:
+def check_contracts(stages: Mapping[str, Stage], bindings: Bindings, faults: Faults) -> None:
     """Check all stages, upstream first. A stage above which something is wrong is not checked itself."""
     above: dict[str, set[str]] = {}
     tables: dict[str, Mapping[str, pa.Schema]] = {}
@@ -44,7 +47,7 @@ def check_contracts(stages: Mapping[str, Stage], faults: Faults) -> None:
         above[name] = set(stage.parents).union(*(above.get(parent, set()) for parent in stage.parents))
         tables[name] = stage.kind.outputs(stage.settings)
         before = len(faults)
-        schemas = {formal: _schemas(stage, formal, tables, faults) for formal in stage.inputs}
+        schemas = {formal: _schemas(stage, formal, bindings[name, formal], tables, faults) for formal in stage.inputs}
         if len(faults) == before:
             _check_sql(stage, schemas, faults)
         for check in stage.checks:
@@ -52,17 +55,17 @@ def check_contracts(stages: Mapping[str, Stage], faults: Faults) -> None:
 
 
 def _schemas(
-    stage: Stage, formal: str, tables: Mapping[str, Mapping[str, pa.Schema]], faults: Faults
+    stage: Stage, formal: str, place: Place, tables: Mapping[str, Mapping[str, pa.Schema]], faults: Faults
 ) -> list[pa.Schema]:
     declared = stage.kind.inputs[formal]
     bound = []
     for ref in stage.inputs[formal]:
         there = tables.get(ref.stage, {})
         if ref.table in there:
-            bound.append(_Bound(stage, formal, ref, there[ref.table]))
+            bound.append(_Bound(stage, formal, ref, there[ref.table], place))
         else:
             fix = suggest(ref.table, there, f"tables of {ref.stage!r}")
-            faults.add(f"stage {ref.stage!r} has no table {ref.table!r}", stage.place, fix)
+            faults.add(f"stage {ref.stage!r} has no table {ref.table!r}", place, fix)
     # An absent column is null in a union by name: enough for columns that may be null, if one part has them.
     lenient = declared.many and not isinstance(stage.kind, SqlKind)
     anywhere = {name for one in bound for name in one.schema.names} if lenient else set()
@@ -72,21 +75,27 @@ def _schemas(
 
 
 def _check_columns(bound: _Bound, declared: Input, anywhere: set[str], faults: Faults) -> None:
+    stage, there = bound.stage, bound.schema
+    absent = [
+        column.name
+        for column in declared.schema
+        if column.name not in there.names and not (column.nullable and column.name in anywhere)
+    ]
+    if absent:
+        words = f"column{'s' if len(absent) > 1 else ''} {', '.join(map(repr, absent))}"
+        what = f"stage {stage.name!r} needs the {words}, which {str(bound.ref)!r} has not"
+        near = suggest(absent[0], there.names, "columns there")
+        faults.add(what, bound.place, f"{near}, or bind {bound.formal!r} to another stage")
     for column in declared.schema:
-        if column.name not in bound.schema.names:
-            if column.nullable and column.name in anywhere:
-                continue
-            what = f"stage {bound.stage.name!r} needs the column {column.name!r}, which {str(bound.ref)!r} has not"
-            near = suggest(column.name, bound.schema.names, "columns there")
-            faults.add(what, bound.stage.place, f"{near}, or bind {bound.formal!r} to another stage")
+        if column.name not in there.names:
             continue
-        found = bound.schema.field(column.name).type
+        found = there.field(column.name).type
         if _plain(found) != _plain(column.type):
             what = (
-                f"stage {bound.stage.name!r} needs the column {column.name!r} as {column.type}, "
+                f"stage {stage.name!r} needs the column {column.name!r} as {column.type}, "
                 f"and {str(bound.ref)!r} has it as {found}"
             )
-            faults.add(what, bound.stage.place, f"Bind {bound.formal!r} to another stage")
+            faults.add(what, bound.place, f"Bind {bound.formal!r} to another stage")
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -74,13 +74,21 @@ class Scope:
     """Where the piece is used."""
     places: dict[str, Place] = field(default_factory=dict)
     """Name as written here -> line of the stage."""
+    broken: list[str] = field(default_factory=list)
+    """Stages that could not be read (reported already): a reference to one, or into one, is no further fault."""
 
     def knows(self, name: str) -> bool:
         """Whether ``name`` (without a table) refers to something."""
         return name in self.names or name in self.groups or name in self.formals
 
-    def words(self) -> list[str]:
-        """What can be written, for suggestions."""
+    def is_broken(self, name: str) -> bool:
+        """Whether ``name`` is, or comes of, a stage that could not be read."""
+        return any(name == word or name.startswith(f"{word}_") for word in self.broken)
+
+    def words(self, name: str) -> list[str]:
+        """What can be written instead of ``name``, for suggestions."""
+        if "{" in name and self.patterns:
+            return [pattern.text for pattern in self.patterns]
         return [*self.formals, *self.names, *self.groups]
 
 

@@ -38,6 +38,16 @@ def add_name(faults: Faults, scope: Scope, name: str, stage: str, place: Place) 
     return True
 
 
+def _wrong(name: str, body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What is wrong with a stage as a whole, and how to mend it."""
+    if not re.fullmatch(NAME, name):
+        return f"{name!r} is no name for a stage", "Use letters, digits and _, and fill in variables by `for_each`"
+    if ("use" in body) == ("kind" in body):
+        words = "both `kind` and `use`" if "use" in body else "neither `kind` nor `use`"
+        return f"stage {name!r} has {words}", "Give it exactly one of them"
+    return None
+
+
 class Expander:
     """Makes drafts of the stages of one recipe.
 
@@ -59,7 +69,7 @@ class Expander:
         """Drafts of ``stages:`` of ``document`` (a recipe or a piece), whose names go into ``scope``."""
         drafts: list[Draft] = []
         for template, body in document.value["stages"].items():
-            for values in self._assignments(document, template, body):
+            for values in self._assignments(document, template, body, scope):
                 drafts += self._entry(document, template, values, scope)
         return drafts
 
@@ -69,9 +79,13 @@ class Expander:
         filled = {key: fill(value, values) for key, value in body.items() if key != "for_each"}
         written = Located(filled, document, ("stages", template))
         self._count += 1
-        wrong = self._wrong(name, body)
+        if self._count > MAX_STAGES:
+            what = f"the recipe has more than {MAX_STAGES} stages"
+            raise RecipeError(what, where=str(written.place), fix="Shorten the lists of `for_each`")
+        wrong = _wrong(name, body)
         if wrong is not None:
             self._faults.add(wrong[0], written.place, wrong[1])
+            scope.broken.append(name)
             return []
         if "use" in body:
             return self._use(name, template, values, written, scope)
@@ -82,17 +96,6 @@ class Expander:
             return []
         return [draft_of(scope.prefix + name, written, scope)]
 
-    def _wrong(self, name: str, body: Mapping[str, Any]) -> tuple[str, str] | None:
-        """What is wrong with a stage as a whole, and how to mend it."""
-        if not re.fullmatch(NAME, name):
-            return f"{name!r} is no name for a stage", "Use letters, digits and _, and fill in variables by `for_each`"
-        if self._count > MAX_STAGES:
-            return f"the recipe has more than {MAX_STAGES} stages", "Shorten the lists of `for_each`"
-        if ("use" in body) == ("kind" in body):
-            words = "both `kind` and `use`" if "use" in body else "neither `kind` nor `use`"
-            return f"stage {name!r} has {words}", "Give it exactly one of them"
-        return None
-
     def _add(self, scope: Scope, name: str, text: str, values: Mapping[str, Any], stage: str, place: Place) -> bool:
         if not add_name(self._faults, scope, name, stage, place):
             return False
@@ -100,16 +103,21 @@ class Expander:
             scope.patterns.append(Pattern(text, values, stage))
         return True
 
-    def _assignments(self, document: Document, template: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    def _assignments(
+        self, document: Document, template: str, body: Mapping[str, Any], scope: Scope
+    ) -> Iterator[dict[str, Any]]:
         lists: dict[str, list[Any]] = {}
         for variable, written in (body.get("for_each") or {}).items():
             place = document.place("stages", template, "for_each", variable)
+            if not written:
+                scope.broken.append(template.partition("{")[0].rstrip("_"))
             lists[variable] = list(self._sources) if written == "sources" else list(written)
             if not lists[variable]:
                 self._faults.add(f"`for_each` has no values for {variable!r}", place, "Give it at least one value")
             if f"{{{variable}}}" not in template:
                 what = f"the name {template!r} does not hold {{{variable}}}, so all its stages would have one name"
                 self._faults.add(what, place, f"Write {template + '_{' + variable + '}'!r}")
+                scope.broken.append(template)
                 return
         for values in itertools.islice(itertools.product(*lists.values()), MAX_STAGES + 1):
             yield dict(zip(lists, values, strict=True))
@@ -124,12 +132,14 @@ class Expander:
         word = str(written.value["use"])
         piece = self._piece(word, written.inside("use"))
         if unknown or piece is None:
+            scope.broken.append(name)
             return []
         formals = self._formals(piece, written)
         inner = Scope(prefix=f"{scope.prefix}{name}_", formals=formals, outer=scope, used_at=written.place)
         self._using.append(word)
         drafts = self.stages(piece, inner)
         self._using.pop()
+        scope.broken += [f"{name}_{own}" for own in inner.broken]
         kept = set()
         for own, stage in inner.names.items():
             if self._add(scope, f"{name}_{own}", f"{template}_{own}", values, stage, written.place):

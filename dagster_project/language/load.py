@@ -242,9 +242,9 @@ class _Loading:
         drafts = self._drafts(sources)
         apply_profile(drafts, self._profile, self._faults)
         settled = [s for d in drafts if (s := settle(d, self._rooms.find, known, self._faults)) is not None]
-        bound = bind(settled, self._faults)
+        bound, bindings = bind(settled, self._faults)
         if not self._faults:
-            check_contracts(bound, self._faults)
+            check_contracts(bound, bindings, self._faults)
         return bound
 
     def _drafts(self, sources: Sequence[str]) -> list[Draft]:

@@ -18,6 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _SHOWN = 80
 """Characters of a wrong value that a message shows."""
 
+_SHOULD = "Input should be "
 _MUST = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -121,7 +122,10 @@ def _existing(loc: Loc, value: Any) -> tuple[Loc, list[str | int]]:
 def _must(detail: Any) -> str:
     if detail["type"] in ("literal_error", "enum"):
         return str(detail.get("ctx", {}).get("expected", ""))
-    return _MUST.get(detail["type"], "")
+    if detail["type"] in _MUST:
+        return _MUST[detail["type"]]
+    message = str(detail["msg"])
+    return message.removeprefix(_SHOULD) if message.startswith(_SHOULD) else ""
 
 
 def _message(detail: Any) -> str:

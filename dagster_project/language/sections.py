@@ -83,7 +83,9 @@ def add_checks(document: Document, drafts: Sequence[Draft], scope: Scope, faults
         names = scope.groups.get(name) or [p.stage for p in scope.patterns if p.matches(name)] or [name]
         for stage in names:
             if stage not in by_name:
-                fix = suggest(name, scope.words(), "stages")
+                if scope.is_broken(stage):
+                    continue
+                fix = suggest(name, scope.words(name), "stages")
                 faults.add(f"unknown stage {name!r} in `checks`", document.place("checks", name), fix)
                 continue
             written = Located(checks, document, ("checks", name))
