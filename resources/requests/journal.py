@@ -143,8 +143,9 @@ class Journal:
             self._poison(error)
 
     def _poison(self, error: BaseException) -> None:
+        cause = getattr(error, "strerror", None) or repr(error)
         self._broken = StoreError(
-            f"the journal cannot be written any more ({getattr(error, 'strerror', None) or error!r}); records of the last second may be"
+            f"the journal cannot be written any more ({cause}); records of the last second may be"
             " lost, all older ones are safe",
             where=str(self.path),
             fix="Mend the disk and run the same command again: only what is not stored is asked for",

@@ -145,12 +145,11 @@ WRITER = textwrap.dedent(
     os.write(1, b"end\\n")
     """
 )
-COUNT = 1500
 
 
-def start(root: Path, name: str, seed: int) -> subprocess.Popen[bytes]:
+def start(root: Path, name: str, seed: int, count: int) -> subprocess.Popen[bytes]:
     with (root / f"{name}-{seed}.log").open("wb") as log:
-        return subprocess.Popen([sys.executable, "-c", WRITER, str(root), name, str(COUNT), str(seed)], stdout=log)
+        return subprocess.Popen([sys.executable, "-c", WRITER, str(root), name, str(count), str(seed)], stdout=log)
 
 
 def stored(root: Path, name: str, seed: int) -> list[str]:
@@ -158,14 +157,14 @@ def stored(root: Path, name: str, seed: int) -> list[str]:
     return [line for line in (root / f"{name}-{seed}.log").read_text().splitlines() if line.isdigit()]
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.soak)])
-def test_killed_writers_lose_and_double_nothing(tmp_path: Path, kills: int) -> None:
+@pytest.mark.parametrize(("kills", "count"), [(3, 1500), pytest.param(100, 40_000, marks=pytest.mark.soak)])
+def test_killed_writers_lose_and_double_nothing(tmp_path: Path, kills: int, count: int) -> None:
     """Two processes write one store; one of them is killed again and again, and its successor asks for the rest."""
     chance = random.Random(kills)
-    other = start(tmp_path, "other", 0)
+    other = start(tmp_path, "other", 0, count)
     said: set[str] = set()
     for number in range(kills):
-        victim = start(tmp_path, "victim", number)
+        victim = start(tmp_path, "victim", number, count)
         log = tmp_path / f"victim-{number}.log"
         while not log.stat().st_size and victim.poll() is None:
             time.sleep(0.005)
@@ -173,7 +172,7 @@ def test_killed_writers_lose_and_double_nothing(tmp_path: Path, kills: int) -> N
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         said |= set(stored(tmp_path, "victim", number))
-    assert other.wait(timeout=60) == 0
+    assert other.wait(timeout=300) == 0
     said |= set(stored(tmp_path, "other", 0))
     with RequestStore(tmp_path) as store, duckdb.connect() as session:
         store.create_views(session)
@@ -183,13 +182,13 @@ def test_killed_writers_lose_and_double_nothing(tmp_path: Path, kills: int) -> N
         assert set(numbers) >= said, "an answer that was said to be stored is lost"
         assert not list(tmp_path.glob("requests/**/*.damaged"))
         assert store.stats().journals == 0
-    last = start(tmp_path, "last", kills)
-    assert last.wait(timeout=60) == 0
-    assert len(stored(tmp_path, "last", kills)) == COUNT - len(before), "asked for more than what was missing"
+    last = start(tmp_path, "last", kills, count)
+    assert last.wait(timeout=300) == 0
+    assert len(stored(tmp_path, "last", kills)) == count - len(before), "asked for more than what was missing"
     with RequestStore(tmp_path) as store, duckdb.connect() as session:
         store.create_views(session)
         after = dict(session.sql("select request_key, text from completions").fetchall())
-        assert len(after) == COUNT
+        assert len(after) == count
         assert {key: after[key] for key, _ in before} == dict(before), "a stored answer changed"
 
 
@@ -206,10 +205,10 @@ def test_a_sealer_waits_for_the_other(tmp_path: Path) -> None:
         writer.kill()
         writer.wait()
         writer.stdout.close()
-    openers = [start(tmp_path, name, 1) for name in ("three", "four")]
-    assert [opener.wait(timeout=60) for opener in openers] == [0, 0]
+    openers = [start(tmp_path, name, 1, 200) for name in ("three", "four")]
+    assert [opener.wait(timeout=300) for opener in openers] == [0, 0]
     with RequestStore(tmp_path) as store, duckdb.connect() as session:
         store.create_views(session)
         (counts,) = session.sql("select count(*), count(distinct request_key) from completions").fetchall()
-        assert counts == (COUNT, COUNT)
+        assert counts == (200, 200)
     assert not any((tmp_path / "requests" / "journals").iterdir())
