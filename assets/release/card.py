@@ -95,7 +95,7 @@ def _head(facts: CardFacts) -> str:
     release = facts.release
     rows = max(facts.splits.values())
     values = {
-        "license": str(release.get("licence") or "unknown"),
+        "license": str(release.get("licence") or "unknown").lower(),  # the Hub's names of licences are lower case
         "language": _words(release.get("language"), ["en"]),
         "task_categories": _words(release.get("task_categories"), ["question-answering", "text-generation"]),
         "tags": _words(release.get("tags"), ["math", "synthetic", "mathloom"]),

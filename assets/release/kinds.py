@@ -96,7 +96,7 @@ class Folder(TableKind):
 
 
 def _io_error(error: OSError, where: str) -> StoreError:
-    """Of the disk, or of DuckDB: what fails in the middle of a stream comes through Arrow as OSError without a number."""
+    """Of the disk, or of DuckDB: what fails in mid-stream comes through Arrow as an OSError without a number."""
     line = error.strerror or str(error).strip().split("\n")[0][:300]
     if "Out of Memory" in line:
         fix = "Raise `memory_limit` in the profile, or free space where the store lies"

@@ -24,7 +24,7 @@ def test_the_head_says_what_the_hub_reads(world: World, release: Release) -> Non
     world.context["recipe"] = {
         "name": "mine",
         "title": "My data",
-        "release": {"licence": "cc-by-4.0", "tags": ["math"], "language": "en"},
+        "release": {"licence": "CC-BY-4.0", "tags": ["math"], "language": "en"},
     }
     head = _head(release(world).card())
     assert {k: v for k, v in head.items() if k not in ("configs", "dataset_info")} == {
