@@ -58,7 +58,9 @@ def check_words(model: type[Model], document: Document, faults: Faults) -> Model
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
-        report(error, document.value, lambda loc: document.place(*loc), faults, known=lambda loc: keys_at(model, loc))
+        report(
+            error, document.value, lambda loc: document.place(*loc), faults, known=lambda loc: keys_at(model, loc[:-1])
+        )
         return None
 
 
@@ -78,13 +80,13 @@ def report(
         value: What was validated.
         place: Path inside ``value`` -> line.
         faults: Takes the mistakes.
-        known: Path of a mapping -> keys that may stand in it.
+        known: Path of an unknown key -> keys that may stand in its place.
         missing: Put after "the key ... is missing" at the top (" of the kind ..." for instance).
     """
     mistakes = [_read(detail, value) for detail in error.errors(include_url=False)]
     for mistake in mistakes:
         if mistake.type == "extra_forbidden":
-            fix = suggest(mistake.word, known(mistake.loc[:-1]), "keys")
+            fix = suggest(mistake.word, known(mistake.loc), "keys")
             faults.add(f"unknown key {mistake.word!r}", place(mistake.loc), fix)
         elif mistake.type == "missing":
             what = f"the key {mistake.word!r}{'' if mistake.loc else missing} is missing"

@@ -154,7 +154,7 @@ def _role(name: str, written: Located, engines: Engines, faults: Faults) -> Role
     try:
         model.model_validate(options)
     except ValidationError as error:
-        report(error, options, lambda loc: written.inside(*loc), faults, known=lambda loc: keys_at(model, loc))
+        report(error, options, lambda loc: written.inside(*loc), faults, known=lambda loc: keys_at(model, loc[:-1]))
         return None
     return Role(name, written.place, engine, options)
 

@@ -128,7 +128,7 @@ def _settings(draft: Draft, kind: Kind, faults: Faults) -> Settings | None:
             values,
             lambda loc: _place(draft, loc),
             faults,
-            known=lambda loc: _keys(kind, loc),
+            known=lambda loc: _keys(draft, kind, loc),
             missing=f" of the kind {kind.name!r}",
         )
         return None
@@ -141,9 +141,12 @@ def _place(draft: Draft, loc: Loc) -> Place:
     return written.inside(*loc[1:])
 
 
-def _keys(kind: Kind, loc: Loc) -> list[str]:
-    own = keys_at(kind.settings_type, loc)
-    return own if loc else [*own, *STAGE_WORDS]
+def _keys(draft: Draft, kind: Kind, loc: Loc) -> list[str]:
+    own = keys_at(kind.settings_type, loc[:-1])
+    where = draft.settings[str(loc[0])].loc
+    # (stages, name, key): beside the words of a stage. Settings of profiles and of `set:` stand alone.
+    is_in_stage = len(loc) == 1 and where[0] == "stages" and where[2:] == loc
+    return [*own, *STAGE_WORDS] if is_in_stage else own
 
 
 def _prompts(draft: Draft, kind: GenerationKind, known: Known, faults: Faults) -> tuple[str, ...]:

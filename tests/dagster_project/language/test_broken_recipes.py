@@ -694,6 +694,13 @@ CASES = [
         "local.yaml:3: unknown key 'sample'. Write 'samples'",
     ),
     Case(
+        "setting like nothing in a profile",
+        P,
+        "roles:",
+        "settings:\n  from_red: {zzz: 1}\nroles:",
+        "local.yaml:3: unknown key 'zzz'. The keys are: prompt, samples, temperature",
+    ),
+    Case(
         "split size as a setting",
         P,
         "roles:",
