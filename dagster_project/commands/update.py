@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from dagster_project.commands.common import project_of, recipe_of
@@ -22,7 +20,7 @@ def update(recipe: str | None, profile: str | None) -> None:
     project = project_of(profile, recipe)
     chosen = recipe_of(project, recipe)
     workspace = Workspace(chosen, project.store)
-    pins = {name: asdict(pin(workspace.source_spec(name))) for name in chosen.sources}
+    pins = {name: pin(workspace.source_spec(name)).lock_entry() for name in chosen.sources}
     file = write_lock(chosen, project.store, pins)
     for name, found in pins.items():
         out().print(f"{name}: {found}", markup=False, soft_wrap=True)
