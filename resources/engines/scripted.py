@@ -35,7 +35,7 @@ _HOSTILE = (
     "\\boxed{" * 400,
     "9" * 5_000 + " ** " + "9" * 5_000 + " = $\\boxed{9**9**9}$.",
 )
-"""Texts that a model may send and that must not hurt: empty, NUL, half surrogates, markup, open braces, huge numbers."""
+"""What a model may send and what must not hurt: empty, NUL, half surrogates, markup, open braces, huge numbers."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
