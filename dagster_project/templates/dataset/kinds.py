@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from mathloom import PROBLEM, REJECT, Input, Job, Law, Settings, TableKind
+from mathloom import Input, Job, Law, Settings, TableKind
+from mathloom.schemas import PROBLEM, REJECT
 
 NUMBER = re.compile(r"\d+")
 
