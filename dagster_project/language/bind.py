@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,9 @@ from resources.errors import MathloomError
 _REFERRING = ("to", "with")
 """Arguments of data tests that name a table of another stage."""
 
+
+_CHECK_NAME = re.compile(r"(?!law_)[A-Za-z0-9_]{1,100}")
+"""What Dagster takes for a check; ``law_...`` are the conservation laws."""
 
 Bindings = dict[tuple[str, str], Place]
 """(Stage, formal input) -> the line that binds it: where a reader mends it."""
@@ -136,6 +140,10 @@ class _Binder:
                 check = read_check(written.value, written.place)
             except MathloomError as error:
                 self._faults.take(error)
+                continue
+            if not _CHECK_NAME.fullmatch(check.name):
+                what = f"{check.name!r} is no name for a check"
+                self._faults.add(what, check.place, "Use letters, digits and _, and begin otherwise than law_")
                 continue
             found.append(self._with_stages(check, written, settled.draft.scope))
         return _distinct(found)

@@ -42,8 +42,9 @@ def _wrong(name: str, body: Mapping[str, Any]) -> tuple[str, str] | None:
     """What is wrong with a stage as a whole, and how to mend it."""
     if not re.fullmatch(NAME, name):
         return f"{name!r} is no name for a stage", "Use letters, digits and _, and fill in variables by `for_each`"
-    if ("use" in body) == ("kind" in body):
-        words = "both `kind` and `use`" if "use" in body else "neither `kind` nor `use`"
+    uses, has_kind = body.get("use") is not None, body.get("kind") is not None
+    if uses == has_kind:
+        words = "both `kind` and `use`" if uses else "neither `kind` nor `use`"
         return f"stage {name!r} has {words}", "Give it exactly one of them"
     return None
 
@@ -87,7 +88,7 @@ class Expander:
             self._faults.add(wrong[0], written.place, wrong[1])
             scope.broken.append(name)
             return []
-        if "use" in body:
+        if body.get("use") is not None:
             return self._use(name, template, values, written, scope)
         for word in ("with", "set"):
             if word in body:

@@ -115,6 +115,7 @@ def load_project(
     folders = {name: _folder(name, entry, document, root, rooms, faults) for name, entry in chosen.items()}
     if profile_override is not None and only is None:
         folders = _with_profile(folders, profile_override, document, faults)
+    _check_names(list(words.recipes), document, faults)
     recipes: dict[str, Recipe] = {}
     for name, folder in folders.items():
         if folder is None:
@@ -142,6 +143,16 @@ def _folder(name: str, entry: RecipeEntry, document: Document, root: Path, rooms
         fix = f"{suggest(name, shipped_recipes(rooms.shipped), 'recipes')}, or say its `folder`"
         faults.add(f"mathloom has no recipe {name!r}", document.place("recipes", name), fix)
     return None
+
+
+def _check_names(names: Sequence[str], document: Document, faults: Faults) -> None:
+    """Groups and jobs of Dagster have no ``-``: two recipes must differ in more than that."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.replace("-", "_"), name)
+        if other != name:
+            what = f"the recipes {other!r} and {name!r} differ only in - and _"
+            faults.add(what, document.place("recipes", name), "Rename one of them")
 
 
 def _with_profile(

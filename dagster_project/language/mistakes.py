@@ -136,6 +136,8 @@ def _message(detail: Any) -> str:
         return (
             "a name has letters, digits and _, the first a letter" if is_name else "it has not the form of such a value"
         )
+    if detail["type"] == "too_short":
+        return f"has fewer than {detail['ctx']['min_length']} entries"
     message = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:] if not message.startswith("`") else message
 

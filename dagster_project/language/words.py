@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 """Names of stages, splits, sources and roles: they become asset keys, column values and folders."""
@@ -138,13 +138,22 @@ CARD_WORDS = (
 """Words of the release section that only the card reads."""
 
 
+def _owner(value: str) -> str:
+    if not re.fullmatch(r"team:\S+|[^@\s]+@[^@\s]+\.[^@\s.]+", value):
+        raise ValueError("an owner is `team:name` or an email address")
+    return value
+
+
+Owner = Annotated[str, AfterValidator(_owner)]
+
+
 class RecipeWords(Words):
     """recipe.yaml."""
 
     recipe: RecipeName = Field(description="Name of the recipe, as mathloom.toml and asset keys say it.")
     title: str | None = Field(None, description="Name for people (default: the recipe's name).")
     description: str = Field("", description="What the dataset is, for the UI and the card.")
-    owners: list[str] = Field(default_factory=list, description="`team:name` or an email address, for the UI.")
+    owners: list[Owner] = Field(default_factory=list, description="`team:name` or an email address, for the UI.")
     sources: dict[Name, SourceWords] = Field(default_factory=dict, description="Where seed rows come from.")
     roles: list[Name] | dict[Name, str] = Field(
         default_factory=list,

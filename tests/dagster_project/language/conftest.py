@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -204,6 +206,38 @@ release:
 
 Change = tuple[str, str, str]
 """File, text in it, what takes its place."""
+
+
+GRAPHS = Path(__file__).parent / "graphs"
+
+
+def graph(recipe: Recipe) -> dict[str, Any]:
+    """Stage -> kind and formal input -> tables, in build order."""
+    return {
+        name: {
+            "kind": stage.kind.name,
+            "inputs": {formal: [str(ref) for ref in refs] for formal, refs in stage.inputs.items()},
+        }
+        for name, stage in recipe.stages.items()
+    }
+
+
+@pytest.fixture
+def hold_graph() -> Callable[[Recipe], None]:
+    """Compares a recipe's graph with ``graphs/<recipe>.<profile>.json``; the order of stages counts.
+
+    Set MATHLOOM_WRITE_GOLDEN=1 to write the files anew, and read the diff before you commit it.
+    """
+
+    def hold(recipe: Recipe) -> None:
+        file = GRAPHS / f"{recipe.name}.{recipe.profile}.json"
+        found = json.dumps(graph(recipe), indent=1) + "\n"
+        if os.environ.get("MATHLOOM_WRITE_GOLDEN"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(found, encoding="utf-8")
+        assert found == file.read_text(encoding="utf-8")
+
+    return hold
 
 
 @pytest.fixture

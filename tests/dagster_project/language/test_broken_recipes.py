@@ -106,7 +106,36 @@ CASES = [
         "  true: {bundled",
         "recipe.yaml:7: the key 'true' is no text. Write the key in quotes",
     ),
+    Case(
+        "owner that is nobody",
+        R,
+        '"team:data"',
+        "data",
+        "recipe.yaml:5: `owners.0` is 'data': an owner is `team:name` or an email address. Correct the value",
+    ),
+    Case(
+        "no stages",
+        R,
+        "stages:\n  red: {kind",
+        "stages: {}\nx:\n  red: {kind",
+        "recipe.yaml:11: unknown key 'x'. The keys are: recipe, title, description, owners, sources, roles, stages, "
+        "checks, splits, release\nrecipe.yaml:10: `stages` has fewer than 1 entries. Correct it",
+    ),
     # -- stages
+    Case(
+        "kind that is empty",
+        R,
+        "kind: fake/merge",
+        "kind:",
+        "recipe.yaml:27: stage 'merged' has neither `kind` nor `use`. Give it exactly one of them",
+    ),
+    Case(
+        "stage that is empty",
+        R,
+        "  blue: {kind: fake/seeds, source: blue}",
+        "  blue:",
+        "recipe.yaml:12: `stages.blue` is empty, and must be a mapping. Correct the value",
+    ),
     Case("unknown kind", R, "fake/merge", "fake/mege", "recipe.yaml:28: unknown kind 'fake/mege'. Write 'fake/merge'"),
     Case(
         "kind like nothing",
@@ -538,6 +567,13 @@ CASES = [
         "a stage above it, or move the check to a stage below both",
     ),
     Case(
+        "name of a check",
+        R,
+        "row_count_between: {min: 1}",
+        "row_count_between: {min: 1, name: law_map}",
+        "recipe.yaml:32: 'law_map' is no name for a check. Use letters, digits and _, and begin otherwise than law_",
+    ),
+    Case(
         "splits of an unknown stage",
         R,
         "from: merged",
@@ -789,6 +825,15 @@ def test_faults_of_several_recipes(project: Callable[..., Path], rooms: Rooms) -
         "mathloom.toml:4: mathloom has no recipe 'none'",
         "recipe.yaml:28: unknown kind 'fake/mege'",
     ]
+
+
+def test_recipes_that_dagster_cannot_tell_apart(project: Callable[..., Path], rooms: Rooms) -> None:
+    folder = project((T, "[recipes.demo]", '[recipes.a-b]\nfolder = "demo"\n[recipes.a_b]'))
+    with pytest.raises(RecipeErrors) as caught:
+        load_project(folder / T, rooms=rooms)
+    assert "mathloom.toml:6: the recipes 'a-b' and 'a_b' differ only in - and _. Rename one of them" in short(
+        caught.value
+    )
 
 
 def test_unknown_recipe_of_a_project(project: Callable[..., Path], rooms: Rooms) -> None:
