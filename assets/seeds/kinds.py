@@ -8,10 +8,13 @@ Python, so 100 MB for a million seeds (the paper has 15 thousand).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from heapq import nsmallest
 from typing import Any, ClassVar
 
 import pyarrow as pa
+from pydantic import Field
 
 from assets.kinds import Job, Law, Settings, TableKind, Writer
 from assets.schemas import EDGE, PROBLEM, REJECT, normalise_problem, problem_id, seed_row_id, table_of
@@ -20,12 +23,20 @@ from assets.seeds.files import SourceRow
 from assets.seeds.rows import MAX_ROW_BYTES, BadRow, Seed, clip
 from assets.seeds.sources import SourceSpec, open_rows
 from resources.errors import SeedError
-from resources.identity import show_id
+from resources.identity import digest128, show_id
 
 _BATCH = 2048
 """Rows written at once."""
 
 _SCHEMAS: Mapping[str, pa.Schema] = {"rows": PROBLEM, "rejects": REJECT, "edges": EDGE}
+
+class SeedSettings(Settings):
+    """Settings of all seed kinds."""
+
+    take: int | None = Field(
+        None, ge=1, description="Problems that are taken, chosen by hash; the others are rejects. Without it, all."
+    )
+
 
 Parse = Callable[[Mapping[str, Any]], Seed]
 
@@ -34,6 +45,7 @@ class _SeedKind(TableKind):
     """What the three have in common. ``facts``: read, kept, rejects by rule; read = kept + rejects."""
 
     law: ClassVar[Law] = Law("source", id="problem_id")
+    settings_type: ClassVar[type[Settings]] = SeedSettings
     required: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]]
 
@@ -51,7 +63,10 @@ class _SeedKind(TableKind):
         if pinned := job.context.get("pin"):
             source = pinned.apply(source)
         wanted = job.context.get("preview_rows")
+        take = getattr(job.settings, "take", None)
         reading = _Reading(source, self.parse, job.writers)
+        if take is not None:
+            reading.chosen = _choose(open_rows(source, self.required, self.optional), reading, take)
         for row in open_rows(source, self.required, self.optional):
             if wanted is not None and reading.kept >= wanted:
                 break
@@ -113,6 +128,8 @@ class _Reading:
         self._writers = writers
         self._waiting: dict[str, list[dict[str, Any]]] = {name: [] for name in _SCHEMAS}
         self._seen: set[bytes] = set()
+        self.chosen: frozenset[bytes] | None = None
+        """Ids of the problems that are taken; None takes all."""
         self.read = 0
         self.rejected: Counter[str] = Counter()
 
@@ -128,13 +145,14 @@ class _Reading:
         try:
             if row.fault:
                 raise row.fault
-            self._keep(row, row_id, self._checked(row.values))
+            self._keep(row, row_id, self.checked(row.values))
         except BadRow as bad:
             self.rejected[bad.rule] += 1
             detail = f"{row.place}: {bad.detail}" if bad.detail else row.place
             self._put("rejects", {"id": row_id, "rule": bad.rule, "reason": bad.reason, "detail": clip(detail)})
 
-    def _checked(self, values: Mapping[str, Any]) -> Seed:
+    def checked(self, values: Mapping[str, Any]) -> Seed:
+        """One row as a seed. Raises BadRow."""
         size = sum(len(value) for value in values.values() if isinstance(value, str))
         if size > MAX_ROW_BYTES:
             raise BadRow("too long", f"the row is longer than {MAX_ROW_BYTES} characters", f"{size} characters")
@@ -142,6 +160,8 @@ class _Reading:
 
     def _keep(self, row: SourceRow, row_id: bytes, seed: Seed) -> None:
         child = problem_id(seed.problem)
+        if self.chosen is not None and child not in self.chosen:
+            raise BadRow("not taken", f"the stage takes {len(self.chosen)} problems of its source", show_id(child))
         source = {"source": self._source.name, "source_row": row.number, "expected_answer": seed.expected_answer}
         self._put("edges", {"child_id": child, "parent_id": row_id, "relation": "seed"} | source)
         if child in self._seen:
@@ -178,6 +198,19 @@ class _Reading:
     def facts(self) -> dict[str, Any]:
         """Counts for the manifest."""
         return {"read": self.read, "kept": self.kept, "rejects": dict(sorted(self.rejected.items()))}
+
+
+def _choose(rows: Iterable[SourceRow], reading: _Reading, take: int) -> frozenset[bytes]:
+    """The ``take`` problems with the smallest hashes: the same ones whatever the order of the rows.
+
+    A first pass over the source; the hash has a domain of its own, so that the choice is not the order of ids.
+    """
+    ids: set[bytes] = set()
+    for row in rows:
+        if row.fault is None:
+            with suppress(BadRow):  # the second pass makes it a reject
+                ids.add(problem_id(reading.checked(row.values).problem))
+    return frozenset(nsmallest(take, ids, key=lambda found: digest128("take", found)))
 
 
 def _nothing_kept(source: SourceSpec, reading: _Reading) -> SeedError:
