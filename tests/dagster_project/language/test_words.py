@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,3 +27,9 @@ def test_schemas_for_editors() -> None:
     assert {"with", "set", "for_each"} <= set(recipe["$defs"]["StageWords"]["properties"])
     assert recipe["$defs"]["StageWords"]["additionalProperties"] is True
     assert set(profile_json_schema()["required"]) == {"profile"}
+
+
+def test_every_word_is_in_the_reference() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "recipe_language.md").read_text(encoding="utf-8")
+    said = {field.alias or name for model in MODELS for name, field in model.model_fields.items()}
+    assert sorted(word for word in {*said, *words.CARD_WORDS} if word not in page) == []
