@@ -133,6 +133,8 @@ class Model:
         is_chat = frame["mode"] == "chat"
         if sum(len(content) for _, content in frame["messages"]) + len(text) > self.context * CHARACTERS_PER_TOKEN:
             raise Refusal(f"the prompt is over {CHARACTERS_PER_TOKEN} characters for each token of the context")
+        if not all(_is_text(part) for part in (text, *(content for _, content in frame["messages"]))):
+            raise Refusal("the prompt holds a lone surrogate, which is no text")
         try:
             if is_chat:
                 text = self._chat(frame)
@@ -140,7 +142,7 @@ class Model:
             has_bos = is_chat or bool(self.bos and text.startswith(self.bos))
             return self.tokenizer.encode(text, add_special_tokens=not has_bos).input_ids
         except (TypeError, UnicodeError) as exc:
-            raise Refusal("the prompt is no valid text (a lone surrogate?)") from exc
+            raise Refusal(f"the tokenizer refuses the prompt: {_first_line(exc)}") from exc
 
     def _chat(self, frame: dict[str, Any]) -> str:
         messages = [{"role": role, "content": content} for role, content in frame["messages"]]
@@ -197,6 +199,14 @@ class Model:
             return self.tokenizer.decode(piece)
         except UnicodeDecodeError as exc:
             return exc.object.decode("utf-8", "replace")
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _before_stop(text: str, stops: list[str]) -> tuple[str, bool]:

@@ -29,8 +29,11 @@ class EngineOptions(BaseModel):
     """Fields that change how fast answers come and never which: they are no part of the weights id."""
 
     def identity(self) -> dict[str, Any]:
-        """The fields that shape answers, as JSON values."""
-        return self.model_dump(mode="json", exclude=set(self.operational))
+        """The fields that shape answers and are not at their default, as JSON values.
+
+        Without the defaults, so that a field that is added later leaves the identity of today as it is.
+        """
+        return self.model_dump(mode="json", exclude=set(self.operational), exclude_defaults=True)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -233,10 +233,9 @@ def new_problem_text(problem: str, draws: Sequence[int]) -> str:
 
 def _renumber(problem: str, draws: Sequence[int]) -> str:
     text = problem[:READ_LIMIT]
-    shift = 1 + draws[1] % 89
     parts: list[str] = []
     at = 0
     for order, found in enumerate(_NUMBER.finditer(text)):
-        parts += [text[at : found.start()], str(int(found[0].replace(",", "")) + shift * (order + 1))]
+        parts += [text[at : found.start()], str(int(found[0].replace(",", "")) + 1 + draws[1 + order % 4] % 97)]
         at = found.end()
     return "".join(parts) + text[at:]
