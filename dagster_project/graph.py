@@ -71,7 +71,7 @@ def _stage_asset(recipe: Recipe, stage: Stage, key: list[str]) -> dg.AssetsDefin
         progress = builds.progress(context.log)
         try:
             workspace = builds.workspace(recipe.name)
-            outcome = build_stage(workspace, stage, run_id=context.run_id, progress=progress, force=builds.force)
+            outcome = build_stage(workspace, stage, run_id=context.run.run_id, progress=progress, force=builds.force)
         except MathloomError as error:
             progress.stage_failed(stage.name, error)
             if isinstance(error, CheckFailure):
