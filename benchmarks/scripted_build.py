@@ -20,6 +20,8 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
+from dagster_project.language.load import load_project
+
 RECIPE = "openmathinstruct2"
 
 
@@ -59,7 +61,9 @@ def build(folder: Path) -> float:
 def stages(store: Path, profile: str) -> list[tuple[str, ...]]:
     """One row a stage, from the store's own records."""
     found = []
-    for stage, entry in json.loads((store / "envs" / RECIPE / f"{profile}.json").read_text())["stages"].items():
+    entries = json.loads((store / "envs" / RECIPE / f"{profile}.json").read_text())["stages"]
+    for stage in load_project(store.parent / "mathloom.toml").recipes[RECIPE].stages:
+        entry = entries[stage]
         run = json.loads((store / "fingerprints" / f"{entry['fingerprint']}.json").read_text())["run"]
         folder = store / "versions" / entry["kind"].replace("/", ".") / entry["version"][:40]
         rows = json.loads((folder / "manifest.json").read_text())["tables"]["rows"]["row_count"]
