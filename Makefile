@@ -42,11 +42,13 @@ test-train: $(VENV)/.dev ## Run the tests of training (needs the extra train)
 	@$(call need,trl,train)
 	@$(PY) -m pytest -m train $(ARGS)
 
-lint: $(VENV)/.dev ## Check style and types
-	@$(PY) -m ruff check .
-	@$(PY) -m ruff format --check .
-	@$(PY) -m sqlfluff lint sql dagster_project/templates
-	@$(PY) -m pyright
+lint: $(VENV)/.dev ## Check style and types, with every tool even if one complains
+	@status=0; \
+	$(PY) -m ruff check . || status=1; \
+	$(PY) -m ruff format --check . || status=1; \
+	$(PY) -m sqlfluff lint sql dagster_project/templates || status=1; \
+	$(PY) -m pyright || status=1; \
+	exit $$status
 
 format: $(VENV)/.dev ## Write files in the project's style
 	@$(PY) -m ruff check --fix .
