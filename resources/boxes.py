@@ -35,7 +35,7 @@ class Box:
     inner_end: int
 
     def content(self, text: str) -> str:
-        """What the box holds, without outer white space. (Cut on demand: a thousand nested boxes share one text.)"""
+        """What the box holds, without outer white space; cut on demand, as a thousand nested boxes share one text."""
         return text[self.inner_start : self.inner_end].strip()
 
 

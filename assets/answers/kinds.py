@@ -145,7 +145,5 @@ def _name_answers(answers: Iterable[str], policy: Policy) -> pa.Table:
 
 def _without_answer(batch: pa.RecordBatch) -> pa.Table:
     count = batch.num_rows
-    words = [
-        pa.array([text] * count, pa.string()) for text in ("no key", "the problem has no expected answer", None)
-    ]
+    words = [pa.array([text] * count, pa.string()) for text in ("no key", "the problem has no expected answer", None)]
     return pa.table([batch.column("problem_id"), *words], names=REJECT.names)

@@ -258,8 +258,6 @@ class Parser:
         return values.root(self._argument(), degree)
 
 
-
-
 def number_of(token: str) -> Value:
     """The exact rational that a decimal numeral writes."""
     if len(token) > MAX_NUMBER_CHARACTERS or not token.isascii():

@@ -37,7 +37,7 @@ _SPELLINGS = {
     "\u00d7": "*", "\u00f7": "/", "\u2212": "-",
 }  # fmt: skip
 _SPELLED = re.compile(r"\\(?:times|cdot|div|left|right|,|!)|\{,\}|[\u00d7\u00f7\u2212]")
-_TIMES = re.compile(r"(?<=[0-9)])( ?)x(?= ?[0-9])")
+_TIMES = re.compile(r"(?<=[0-9)])( ?)x(?=\1[0-9])")  # in 2x 3 the x is a variable
 _MONEY = re.compile(r"(^|[-+*/(])([ \t]*)\\?\$(?=[ \t]*[0-9.(])")
 
 
@@ -97,7 +97,8 @@ def claims(run: str) -> tuple[Claim, ...]:
     start = 0
     ends = [(match.start(), match.end()) for match in _SEGMENT_END.finditer(run)]
     for end, following in [*ends, (len(run), len(run))]:
-        found += _segment_claims(run, start, end)
+        if run.count("(", 0, start) == run.count(")", 0, start):  # else it is within a bracket: f(1, 2 + 3 = 5)
+            found += _segment_claims(run, start, end)
         start = following
     return tuple(found)
 
@@ -116,32 +117,38 @@ def _is_plainly_true(run: str) -> bool:
 def _segment_claims(run: str, start: int, end: int) -> Iterator[Claim]:
     """Claims of the part of a run between two sentence marks."""
     pieces: list[tuple[int, int]] = []
+    is_start = start == 0
     for piece in run[start:end].split("="):
         pieces.append((start, start + len(piece)))
         start += len(piece) + 1
-    read = [_read_piece(run[a:b], is_open=(i == 0, i == len(pieces) - 1)) for i, (a, b) in enumerate(pieces)]
+    pieces[0] = (pieces[0][0] + _unmatched(run[slice(*pieces[0])]), pieces[0][1])
+    pieces[-1] = (pieces[-1][0], pieces[-1][1] + min(0, _unmatched(run[slice(*pieces[-1])])))
+    read = [_read(run[a:b]) for a, b in pieces]
     for i, (left, right) in enumerate(zip(read, read[1:], strict=False)):
         if left is None or right is None or not left[1]:
             continue
         (a, b), (c, d) = pieces[i], pieces[i + 1]
         yield Claim(
             *(a, b, c, d, left[0], right[0]),
-            is_first=i == 0 and a == 0,
-            is_last=i + 2 == len(pieces) and d == len(run),
+            is_first=i == 0 and is_start,
+            is_last=i + 2 == len(pieces) and end == len(run),
             operators=left[1],
             is_right_plain=not right[1],
         )
 
 
-def _read_piece(text: str, is_open: tuple[bool, bool]) -> tuple[Number, int] | None:
-    """Value and number of operators of one side. At the ends of a run an unmatched bracket belongs to the text."""
-    missing = text.count("(") - text.count(")")
-    if missing > 0 and is_open[0] and text.startswith("(" * missing):
-        text = text[missing:]
-    elif missing < 0 and is_open[1] and text.rstrip().endswith(")" * -missing):
-        text = text.rstrip()[:missing]
+def _unmatched(piece: str) -> int:
+    """How many brackets that open at its start have no partner in it; negative: that close at its end."""
+    missing = piece.count("(") - piece.count(")")
+    if missing > 0:
+        return missing if piece.startswith("(" * missing) else 0
+    return missing if piece.endswith(")" * -missing) else 0
+
+
+def _read(piece: str) -> tuple[Number, int] | None:
+    """Value and number of operators of one side; None if it is not understood."""
     try:
-        return evaluate(text)
+        return evaluate(piece)
     except Unreadable:
         return None
 

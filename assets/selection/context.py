@@ -35,16 +35,21 @@ _OPERATOR_WORDS = _words(
 )
 _SCALE_WORDS = _words("million thousand hundred billion trillion dozen percent remainder rem mod half times plus minus")
 _INEXACT = re.compile(
-    r"remainder|round|approx|about|nearest|\bmod|pmod|left ?over|(?:and|or) an? (?:half|third|quarter)|\bR *\}? *[0-9]"
+    r"remainder|round|approx|about|nearest|\bmod|pmod|left ?over|\bR *\}? *[0-9]"
+    r"|(?:and|or) (?:an? (?:half|third|quarter)|\(?[0-9]+/)"
 )
 _OTHER_ARITHMETIC = re.compile(r"\b(?:base|mod|modulo|binary|octal|hexadecimal)\b", re.IGNORECASE)
 _GOES_ON_BEFORE = re.compile(r"(?:[-+*/(^_]|\\times|\\cdot|\\div)\s*\Z")
-_GOES_ON_AFTER = re.compile(r"\$?\s*\n\s*(?:[+*/^]|-[ \t]*[0-9]|\\(?:times|cdot|div)(?![A-Za-z]))")
+_GOES_ON_AFTER = re.compile(r"\$?\s*\n\s*(?:[+/^]|\*(?!\*)|-[ \t]*[0-9]|\\(?:times|cdot|div)(?![A-Za-z]))")
 """A formula that is broken over two lines."""
-_MIXED_UNITS = re.compile(r"[^A-Za-z0-9\n=.;]{0,9}[A-Za-z]{1,12}[^A-Za-z0-9\n=.;]{0,9}(?:and[ \t]+)?\\?\$?[0-9]")
+_MIXED_UNITS = re.compile(
+    r"[ \t]*(?:hours?|hrs?|h|minutes?|mins?|weeks?|days?|months?|years?|feet|foot|ft|yards?|dollars?"
+    r"|pounds?|lbs?|kg|km|m)"
+    r"[ \t,]*(?:and[ \t]+)?\\?\$?[0-9]"
+)
 """``= 7 hours 30 minutes``: the number goes on."""
 _MARKS_BEFORE = ".,:;?\"'\u201c\u2018"
-_MARKS_AFTER = "\n;)]}?\"'\u201d\u2019(\u2014"
+_MARKS_AFTER = "\n;)]}?\"'\u201d\u2019\u2014"
 _CONVERSIONS = frozenset([12, 16, 24, 36, 60, 100, 1000, 3600])
 """A claim that is off by one of these, with a word after it, changes the unit (0.25 * 4 = 100 cents)."""
 
@@ -64,7 +69,7 @@ def _is_clean_before(before: str) -> bool:
     near = _without_opener(before.rstrip(" \t"))
     if near is None or (near.endswith("\n") and _GOES_ON_BEFORE.search(near)):
         return False
-    if not near or near.endswith(("\n", "=", "&", ">", "\\\\", "\\[", "\\(", "[", " **", ":**")):
+    if near in {"", "("} or near.endswith(("\n", "=", "&", ">", "\\\\", "\\[", "\\(", "[", " **", ":**", " (", "\n(")):
         return True
     if near == before:
         return False  # it touches something
@@ -115,6 +120,10 @@ def _is_clean_mark(after: str) -> bool:
         return not after.startswith(("+", "-", "*", "/", "^", "=", "%", "\\%", "\\times", "\\cdot", "\\div", "!"))
     if not after or after[0] in _MARKS_AFTER or after.startswith(("**", "\\\\", "\\]", "\\)", "\\ ", "\\$")):
         return True
+    if after[0] in ".,":
+        return after[1:2] in {"", " ", "\n"}
+    if after[0] == "(":
+        return after[1:3].isalpha()  # (since ...), not (m - 1)
     if after[0].isalpha():
         return after[1:2].isalpha() or after[:2] in {"a ", "A ", "I "}
     if macro := _MACRO.match(after):
@@ -123,7 +132,7 @@ def _is_clean_mark(after: str) -> bool:
 
 
 def _changes_unit(claim: Claim, after: str) -> bool:
-    if not claim.left or not claim.right or not _NEXT_WORD.match(after):
+    if claim.left == claim.right or not claim.left or not claim.right or not _NEXT_WORD.match(after):
         return False
     ratio = Fraction(claim.right) / Fraction(claim.left)
     return ratio in _CONVERSIONS or 1 / ratio in _CONVERSIONS

@@ -127,9 +127,7 @@ def _columns(
     batch: pa.RecordBatch, texts: Texts, first: Mapping[int, tuple[str, str, str | None]]
 ) -> dict[str, pa.Array]:
     rows = range(len(texts))
-    words: list[list[str | None]] = [
-        [first[i][part] if i in first else None for i in rows] for part in (0, 1, 2)
-    ]
+    words: list[list[str | None]] = [[first[i][part] if i in first else None for i in rows] for part in (0, 1, 2)]
     rewritten = [texts.current[i] if i in texts.rewritten and i not in first else None for i in rows]
     return {
         "solution_id": batch.column("solution_id"),

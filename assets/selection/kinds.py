@@ -63,6 +63,7 @@ where c.text is not null
 """
 _LONG_PROBLEMS = "select problem_id, min(problem) as problem from problems where strlen(problem) > $limit group by 1"
 
+
 class RuleUse(BaseModel):
     """One rule of the list, with its settings filled in."""
 

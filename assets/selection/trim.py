@@ -15,6 +15,11 @@ from resources.boxes import Box, find_last_box
 _SHORT_TAILS = frozenset(["", ".", "$", "$.", ".$", "$$", "$$.", ".$$", " $", "\\]", ".\\]", ". \\]", "\\)", "\\)."])
 """What stands after most boxes: nothing to cut, no need to look."""
 
+_PLAIN_END = re.compile(r"\\boxed\{[^{}\\]{0,40}\}(?:\$\$?\.?|\.\$?\$?)?\Z")
+"""Nine of ten solutions end like this."""
+_PLAIN_LENGTH = 56
+"""Characters that hold any such end: the command, 40 of an answer, and its marks."""
+
 _MATH = r"\\begin\{(?P<begin>[A-Za-z]{1,20}\*?)\}|\\end\{(?P<end>[A-Za-z]{1,20}\*?)\}|\\[\[(]|\\[\])]|\$\$?"
 _BEFORE = re.compile(rf"{_MATH}|\n[ \t]*\n|\\.", re.DOTALL)
 _AFTER = re.compile(rf"{_MATH}|\n\s*\n|\n|\\.|[.!?\u3002]|[{{}}]", re.DOTALL)
@@ -52,6 +57,8 @@ def after_prefix(text: str, pattern: re.Pattern[str]) -> int:
 
 def end_of_answer(text: str) -> int:
     """Where to cut: the end of the sentence that holds the last box. ``len(text)`` if there is nothing to cut."""
+    if _PLAIN_END.search(text, max(0, len(text) - _PLAIN_LENGTH)):
+        return len(text)
     box = find_last_box(text)
     if box is None or text[box.end : box.end + 8] in _SHORT_TAILS:
         return len(text)

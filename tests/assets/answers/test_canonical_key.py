@@ -133,7 +133,9 @@ def test_order_of_a_list_does_not_matter(numbers: list[int], random: object) -> 
     assert canonical_key(spelled[0]) == canonical_key(spelled[1])
 
 
-WORDS = r"\frac \sqrt \binom { } ( ) [ ] \{ \} ^ _ / + - * = < \le \cup , ; : . ! 1 2 10 99 0 x y ab \pi \text{a} \pm \over"
+WORDS = (
+    r"\frac \sqrt \binom { } ( ) [ ] \{ \} ^ _ / + - * = < \le \cup , ; : . ! 1 2 10 99 0 x y ab \pi \text{a} \pm \over"
+)
 PIECES = [*WORDS.split(), " ", "\\", "&", "\\\\", "\u00b2", "\u0663", "\x00"]
 
 
