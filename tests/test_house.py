@@ -136,7 +136,7 @@ def test_no_file_names(what: str) -> None:
     ("text", "is_foreign"),
     [
         ("/home/anna/data", True),
-        ("cd /root/x", True),
+        ("cd /mnt/x", True),
         ('Path("/Users/ben")', True),
         ("/home/me/m.gguf", False),
         ("https://example.org/home/page", False),
