@@ -27,8 +27,9 @@ from resources.spool import Spool
 TEXT_BATCH = 2_048
 """Solutions decided at a time: about 2 MB of text."""
 
-CHARACTERS_PER_TOKEN = 3.0
-"""Estimate where no tokenizer is named: on the short side for mathematical text, so that long rows are not missed."""
+CHARACTERS_PER_TOKEN = 2.5
+"""Estimate where no tokenizer is named. Measured with the tokenizer of SmolLM2 on reference solutions: 2.3 characters a
+token on MATH, 2.7 on GSM8K. Tokenizers that join digits give more, so the estimate is rather too long than too short."""
 
 ROWS = pa.schema(
     [

@@ -122,7 +122,7 @@ def test_one_row_of_each_fate(run_table_kind: Any) -> None:
         "problem length": {"failed": 0},
         "solution length": {"failed": 2},
     }
-    assert ran.facts["tokens"] == {"counted_by": "estimate of 3 characters a token"}
+    assert ran.facts["tokens"] == {"counted_by": "estimate of 2.5 characters a token"}
 
 
 def test_every_rule_is_evaluated_and_the_first_declared_one_rejects() -> None:
@@ -185,8 +185,8 @@ def test_identity_holds_every_default_and_is_stable_under_spelling() -> None:
 
 def test_lengths() -> None:
     rules: dict[str, Any] = {"rules": ["solution length"], "max_solution_tokens": 100}
-    assert decided("a" * 300, **rules)["kept"], "300 characters are 100 estimated tokens"
-    assert decided("a" * 301, **rules)["detail"] == "301 characters"
+    assert decided("a" * 250, **rules)["kept"], "250 characters are 100 estimated tokens"
+    assert decided("a" * 251, **rules)["detail"] == "251 characters"
     assert decided("a" * 301, **rules, characters_per_token=4)["kept"]
     assert decided("\u05d0" * 101, **rules, min_solution_characters=0)["kept"]
     assert decided("a" * 199, **rules)["detail"] == "199 characters"
@@ -204,8 +204,8 @@ def test_lengths() -> None:
 def test_problem_length(run_table_kind: Any) -> None:
     given = inputs([FILL + r"\boxed{5}."], problem="word " * 800)
     ran = run_table_kind(TextRules(), settings(), **given)
-    assert [(row["rule"], row["detail"]) for row in ran.rows("rejects")] == [("problem length", "1334 tokens")]
-    fits = run_table_kind(TextRules(), settings(max_problem_tokens=1334), **given)
+    assert [(row["rule"], row["detail"]) for row in ran.rows("rejects")] == [("problem length", "1600 tokens")]
+    fits = run_table_kind(TextRules(), settings(max_problem_tokens=1600), **given)
     assert len(fits.rows()) == 1
 
 
