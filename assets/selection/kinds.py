@@ -29,7 +29,7 @@ TEXT_BATCH = 2_048
 
 CHARACTERS_PER_TOKEN = 2.5
 """Estimate where no tokenizer is named. Measured with the tokenizer of SmolLM2 on reference solutions: 2.3 characters a
-token on MATH, 2.7 on GSM8K. Tokenizers that join digits give more, so the estimate is rather too long than too short."""
+token on MATH, 2.7 on GSM8K. Tokenizers that join digits give more, so this errs to the long side."""
 
 ROWS = pa.schema(
     [
