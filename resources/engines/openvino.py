@@ -118,7 +118,7 @@ class OpenVinoEngine:
         """Start the child and wait until the model is loaded (3 s for the default weights)."""
         if self._child is not None:
             return
-        if importlib.util.find_spec("openvino_genai") is None:
+        if not _is_installed():
             raise MissingExtraError.of("openvino-genai", "embedded", where=self._where)
         path = self._weights.locate()
         child = Child(_WORKER, where=self._where)
@@ -143,16 +143,18 @@ class OpenVinoEngine:
         self.start()
         self._is_streaming = True
         open_samples: dict[int, tuple[int, int]] = {}
-        is_broken = True
+        is_sound = False
         try:
             yield from self._exchange(requests, open_samples)
-            is_broken = False
-        except GeneratorExit:
-            is_broken = False
+            is_sound = True
+        except EngineError:
+            raise
+        except (Exception, GeneratorExit):
+            is_sound = True  # the caller's own trouble; but an interrupt may have torn a frame
             raise
         finally:
             self._is_streaming = False
-            if is_broken:
+            if not is_sound:
                 self.stop()
             elif open_samples:
                 self._cancel()
@@ -250,6 +252,10 @@ class OpenVinoEngine:
             where=self._where,
             fix="Use a GGUF file of a llama, qwen2 or qwen3 model, or an OpenVINO folder with its tokenizer.",
         )
+
+
+def _is_installed() -> bool:
+    return importlib.util.find_spec("openvino_genai") is not None
 
 
 def _indices(request: EngineRequest) -> range:

@@ -1,0 +1,259 @@
+"""The parent's half of the engine openvino (over a child without a model), and a few tests of the real model."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from resources.engines.catalog import make_engine
+from resources.engines.openvino import OpenVinoEngine
+from resources.engines.openvino_worker import Model, _Open
+from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling
+from resources.errors import EngineError, MissingExtraError
+
+Make = Callable[..., Engine]
+
+
+def raw(number: int, text: str, sampling: Sampling | None = None, *, count: int = 1, seed: int = 3) -> EngineRequest:
+    return EngineRequest(number, Prompt("raw", text), sampling or Sampling(0.7, max_tokens=8), seed, 0, count)
+
+
+def child_pid(engine: Engine) -> int:
+    assert isinstance(engine, OpenVinoEngine)
+    assert engine._child
+    return engine._child.pid
+
+
+def test_every_sampling_value_and_the_sample_seed_reach_the_child(
+    parrot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = parrot()
+    engine.start()
+    assert isinstance(engine, OpenVinoEngine)
+    assert engine._child
+    sent: list[dict[str, object]] = []
+    send = engine._child.send
+    monkeypatch.setattr(engine._child, "send", lambda frame: (sent.append(frame), send(frame)))
+    sampling = Sampling(0.3, 0.8, 40, 0.1, 0.2, 0.4, 1.1, 77, ("a", "b"))
+    request = EngineRequest(1, Prompt("raw", "flush"), sampling, 2**31 - 1, 0, 2)
+    assert {result.text for result in engine.stream([request])} == {"flush2147483647", "flush0"}
+    assert sent[0]["sampling"] == {
+        "temperature": 0.3,
+        "top_p": 0.8,
+        "top_k": 40,
+        "min_p": 0.1,
+        "presence_penalty": 0.2,
+        "frequency_penalty": 0.4,
+        "repetition_penalty": 1.1,
+        "max_tokens": 77,
+        "stop": ("a", "b"),
+    }
+
+
+def test_permanent_failure_passes_through(parrot: Make) -> None:
+    found = {result.number: result for result in parrot().stream([raw(1, "too long"), raw(2, "flush")])}
+    assert found[1].failure == "too long"
+    assert found[1].is_permanent
+    assert found[2].failure is None
+
+
+DEATHS = [("die", "was ended by SIGKILL"), ("break", "the model stopped with an error: out of memory")]
+
+
+@pytest.mark.parametrize(("text", "says"), DEATHS)
+def test_dead_child_is_an_error_that_can_be_tried_again(parrot: Make, text: str, says: str) -> None:
+    engine = parrot()
+    with pytest.raises(EngineError, match=f"local.yaml:9: .*{says}.*Run the same command again") as caught:
+        list(engine.stream([raw(1, text)]))
+    assert caught.value.retryable
+    assert [result.number for result in engine.stream([raw(2, "flush")])] == [2], "a new child answers"
+
+
+REFUSED = [
+    ("refused", EngineError, "cannot load the weights .*gemma.*llama, qwen2 or qwen3"),
+    ("unimportable", MissingExtraError, r"pip install 'mathloom\[embedded\]'"),
+    ("dies", EngineError, "was ended by SIGKILL"),
+]
+
+
+@pytest.mark.parametrize(("name", "error", "says"), REFUSED)
+def test_failed_load_is_an_error_and_leaves_nothing(parrot: Make, name: str, error: type[Exception], says: str) -> None:
+    engine = parrot(name)
+    for _ in range(2):
+        with pytest.raises(error, match=says):
+            engine.start()
+    engine.stop()
+
+
+def test_missing_package_names_the_pip_command(parrot: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resources.engines.openvino._is_installed", lambda: False)
+    with pytest.raises(MissingExtraError, match=r"'openvino-genai'.*pip install 'mathloom\[embedded\]'"):
+        parrot().start()
+
+
+def test_two_streams_at_once_are_refused(parrot: Make) -> None:
+    engine = parrot()
+    stream = engine.stream([raw(number, "x") for number in range(50)])
+    next(stream)
+    with pytest.raises(EngineError, match="already answers another stage"):
+        next(engine.stream([raw(1, "flush")]))
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_stop_in_the_middle_and_start_again(parrot: Make) -> None:
+    engine = parrot()
+    stream = engine.stream([raw(number, "x") for number in range(50)])
+    next(stream)
+    engine.stop()
+    with pytest.raises(EngineError, match="was stopped in the middle"):
+        list(stream)
+    assert len(list(engine.stream([raw(1, "flush")]))) == 1
+
+
+def test_interrupt_while_waiting_is_not_delayed_and_stop_ends_the_child(parrot: Make) -> None:
+    engine = parrot()
+    engine.start()
+    pid = child_pid(engine)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.stream([raw(1, "held back for ever")]))
+    engine.stop()
+    assert time.monotonic() - started < 3
+    assert not Path(f"/proc/{pid}").exists()
+
+
+class FullHandle:
+    """As the pipeline reports a sample that outgrew the KV cache: some tokens, no reason, not running."""
+
+    def __init__(self) -> None:
+        self._outputs = [SimpleNamespace(generated_ids=[1, 2], finish_reason=SimpleNamespace(name="NONE"))]
+
+    def can_read(self) -> bool:
+        return bool(self._outputs)
+
+    def read(self) -> dict[int, SimpleNamespace]:
+        return {0: self._outputs.pop()}
+
+    def get_status(self) -> SimpleNamespace:
+        return SimpleNamespace(name="IGNORED")
+
+
+def test_sample_that_outgrows_the_cache_is_a_failure() -> None:
+    pipeline = SimpleNamespace(step=lambda: None)
+    model = Model(pipeline, tokenizer=None, context=100, eos=0, stop_ids=set(), bos="")
+    model.open[5] = _Open(FullHandle(), prompt_tokens=90, stops=[])
+    (frame,) = model.step()
+    assert frame["id"] == 5
+    assert "raise cache_gb" in frame["failure"]
+    assert not frame.get("permanent"), "a larger cache mends it"
+
+
+def test_half_a_character_at_the_end_is_valid_text() -> None:
+    def decode(piece: list[Any]) -> Any:
+        return [decode(each) for each in piece] if isinstance(piece[0], list) else bytes(piece).decode()
+
+    model = Model(None, SimpleNamespace(decode=decode), context=100, eos=0, stop_ids=set(), bos="")
+    assert model._decode([[65, 66], [65, 0xF0, 0x9F]]) == ["AB", "A\ufffd"]
+
+
+# From here on the real model.
+
+SHOTS = "Problem:\nA hen lays 3 eggs and then 4 eggs. How many?\n\nSolution:\n3 + 4 = 7, so $\\boxed{7}$.\n\n\n"
+
+
+def question(number: int) -> str:
+    return f"{SHOTS}Problem:\nIda has {number + 3} nuts and finds {number + 5} more. How many?\n\nSolution:\n"
+
+
+def by_key(results: list[EngineResult]) -> dict[tuple[int, int], tuple[str, str, int | None]]:
+    return {(r.number, r.sample_index): (r.text, r.finish_reason, r.completion_tokens) for r in results}
+
+
+@pytest.mark.model
+def test_model_answers_bad_prompts_with_failures_and_goes_on(model: Engine) -> None:
+    chat = Prompt("chat", messages=(("user", "half \udfff"),))
+    requests = [
+        raw(0, ""),
+        raw(1, "half a pair \ud800"),
+        raw(2, "word " * 9_000),
+        raw(3, "a" * 2_000_000),
+        EngineRequest(4, chat, Sampling(0.7, max_tokens=8), 1, 0, 1),
+        raw(5, "NUL \x00 and a special token <|im_end|>"),
+        raw(6, question(1)),
+    ]
+    found = {result.number: result for result in model.stream(requests)}
+    says = {0: "empty", 1: "surrogate", 2: "8192 tokens or more", 3: "64 characters for each token", 4: "surrogate"}
+    for number, part in says.items():
+        assert found[number].is_permanent
+        assert part in str(found[number].failure)
+    assert found[5].failure is None
+    assert found[6].text
+
+
+@pytest.mark.model
+def test_model_keeps_sampling_stop_strings_and_limits(model: Engine) -> None:
+    greedy = Sampling(0.0, max_tokens=24)
+    requests = [
+        raw(0, question(1), greedy, count=2),
+        raw(1, question(1), Sampling(0.0, max_tokens=24, stop=("+",))),
+        raw(2, question(1), Sampling(0.0, max_tokens=24, stop=("never said", "so $\\bo"))),
+        raw(3, question(1), Sampling(1.0, max_tokens=24, top_k=1)),
+        raw(4, question(1), Sampling(1.0, max_tokens=2)),
+        EngineRequest(5, Prompt("chat", messages=(("user", "Say yes."),)), greedy, 1, 0, 1),
+    ]
+    found = {(result.number, result.sample_index): result for result in model.stream(requests)}
+    whole = found[0, 0].text
+    assert found[0, 1].text == whole
+    assert "+" in whole
+    assert found[1, 0].text == whole[: whole.index("+")], "cut at the string, not at a token"
+    assert found[1, 0].finish_reason == "stop"
+    assert found[2, 0].text == whole.partition("so $\\bo")[0]
+    assert found[3, 0].text == whole, "one choice is no choice"
+    assert (found[4, 0].finish_reason, found[4, 0].completion_tokens) == ("length", 2)
+    assert found[5, 0].prompt_tokens > 20, "the model's own template stands around the message"  # type: ignore[operator]
+
+
+@pytest.mark.model
+def test_model_in_a_fresh_home_writes_nothing_opens_no_socket_and_gives_the_same_texts(
+    model: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = [raw(number, question(number), Sampling(0.8, max_tokens=16), count=3) for number in range(6)]
+    first = by_key(list(model.stream(requests)))
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("CI", raising=False)  # it would switch the telemetry off by itself
+    spy = tmp_path / "spy"
+    spy.mkdir()
+    (spy / "sitecustomize.py").write_text(SPY.format(log=str(tmp_path / "log")))
+    monkeypatch.setenv("PYTHONPATH", str(spy))
+    # Another batch size, another order, nothing cached: the texts may not depend on it.
+    other = make_engine("openvino", {"batch_size": 5}, "test", tmp_path / "cache")
+    try:
+        second = by_key(list(other.stream(requests[::-1])))
+        handles = [str(fd.readlink()) for fd in Path(f"/proc/{child_pid(other)}/fd").iterdir()]
+    finally:
+        other.stop()
+    assert second == first
+    assert list(home.iterdir()) == []
+    assert (tmp_path / "log").read_text() == "watching\n"
+    assert not [handle for handle in handles if handle.startswith("socket")]
+
+
+SPY = """
+import sys
+def hook(event, args):
+    if event.startswith(("socket.", "subprocess.", "urllib.", "http.", "os.system", "os.posix_spawn")):
+        with open({log!r}, "a") as log:
+            log.write(event + repr(args) + "\\n")
+with open({log!r}, "a") as log:
+    log.write("watching\\n")
+sys.addaudithook(hook)
+"""
