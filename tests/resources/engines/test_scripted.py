@@ -56,8 +56,8 @@ def test_golden_texts() -> None:
     assert digest[:16] == GOLDEN_TEXTS
 
 
-GOLDEN_OPTIONS = "85350bc020929d71"
-GOLDEN_TEXTS = "08e48411b5b7999e"
+GOLDEN_OPTIONS = "44136fa355b3678a"
+GOLDEN_TEXTS = "b5e16b9ec2209456"
 
 
 def test_prompt_seed_and_options_change_the_text_and_operational_options_do_not() -> None:
