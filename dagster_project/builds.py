@@ -76,8 +76,10 @@ class Builds:
 def builds_resource(
     store: Path, recipes: Mapping[str, Recipe], *, progress: Progress | None = None, force: bool = False
 ) -> dg.ResourceDefinition:
-    """The resource ``builds``. Not a ConfigurableResource: those are made anew from their config in every run, and a
-    recipe is no config."""
+    """The resource ``builds``.
+
+    Not a ConfigurableResource: those are made anew from their config in every run, and a recipe is no config.
+    """
 
     @dg.resource(description=f"Workspaces of a run over the store {store.name}: locks, request store, engines.")
     def builds(_context: dg.InitResourceContext) -> Iterator[Builds]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from resources.errors import MathloomError, MissingExtraError, RecipeError, SeedError, SqlFileError
+from resources.store.layout import explain_os_error
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -65,13 +67,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_USAGE if isinstance(error, _USAGE) else EXIT_FAILED
     except click.exceptions.Exit as error:
         return error.exit_code
+    except click.UsageError as error:
+        click.echo(f"error: {_usage(error)}", err=True)
+        return EXIT_USAGE
     except click.ClickException as error:
-        error.show()
+        click.echo(f"error: {error.format_message()}", err=True)
         return error.exit_code
+    except OSError as error:
+        click.echo(f"error: {explain_os_error(error, str(error.filename or Path.cwd()))}", err=True)
+        return EXIT_FAILED
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. What was answered is stored; the same command goes on from there.", err=True)
         return EXIT_INTERRUPTED
     return 0
+
+
+def _usage(error: click.UsageError) -> str:
+    """What click says about the command line itself, on one line with the command that helps."""
+    name = error.ctx.command.name if error.ctx and error.ctx.parent else ""
+    words = " ".join(error.format_message().split()).rstrip(".")
+    verb = f"mathloom {name}".strip()
+    return f"{verb}: {words}{'' if words.endswith('?') else '.'} See: {verb} --help"
 
 
 if __name__ == "__main__":

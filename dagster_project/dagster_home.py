@@ -3,13 +3,26 @@
 ``DAGSTER_HOME`` is respected when set; else it is ``<store>/dagster``. The shipped ``dagster.yaml`` is put there once.
 """
 
+import errno
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
 
-from resources.store.layout import store_errors
+from resources.errors import MathloomError, StoreError
+from resources.store.layout import explain_os_error, store_errors
+
+_ERRNO = {
+    "disk is full": errno.ENOSPC,
+    "disk i/o error": errno.ENOSPC,  # SQLite's word for a write that the system refused for any other reason
+    "readonly": errno.EACCES,
+    "unable to open": errno.EACCES,
+}
+"""What SQLite says -> what the system meant; the remedies are written once, in the store."""
 
 
 def dagster_home(store: Path) -> Path:
@@ -29,3 +42,32 @@ def open_instance(store: Path) -> dg.DagsterInstance:
     home = dagster_home(store)
     os.environ["DAGSTER_HOME"] = str(home.resolve())
     return dg.DagsterInstance.from_config(str(home.resolve()))
+
+
+@contextmanager
+def instance_errors(store: Path) -> Iterator[None]:
+    """Turn what Dagster and its database raise into a MathloomError of one line."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    home = Path(os.environ.get("DAGSTER_HOME") or store / "dagster")
+    try:
+        yield
+    except MathloomError:
+        raise
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _explain(str(getattr(error, "orig", None) or error), home) from error
+    except OSError as error:
+        raise explain_os_error(error, str(error.filename or home)) from error
+    except dg.DagsterError as error:
+        raise _explain(str(error), home) from error
+
+
+def _explain(said: str, home: Path) -> StoreError:
+    for words, number in _ERRNO.items():
+        if words in said.lower():
+            return explain_os_error(OSError(number, said), str(home))
+    return StoreError(
+        f"Dagster cannot work with its history of runs: {' '.join(said.split())[:300]}",
+        where=str(home),
+        fix="Correct dagster.yaml there; or move the folder away: only the history of runs is lost, no data",
+    )

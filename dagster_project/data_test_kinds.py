@@ -147,7 +147,9 @@ class RowCountBetween(DataTest):
 
     def describe(self) -> str:
         """In words."""
-        return f"the number of rows is between {self.min or 0:,} and {'any' if self.max is None else f'{self.max:,}'}"
+        if self.max is None:
+            return f"there are at least {self.min or 0:,} rows"
+        return f"the number of rows is between {self.min or 0:,} and {self.max:,}"
 
 
 class Expression(DataTest):

@@ -4,10 +4,12 @@ import re
 
 import dagster as dg
 
+from dagster_project.language.faults import suggest
 from dagster_project.language.resolved import Recipe
 from resources.errors import RecipeError
 
-_WORD = re.compile(r"(?<![:\w\"/-])([A-Za-z_][\w-]*)(?![\w:(\"/-])")
+_WORD = re.compile(r"(?<![:\w\"/-])([A-Za-z_][\w-]*)(?![\w:(\"/*-])")
+_QUOTED = re.compile(r'"[^"]*"')
 _RESERVED = {"and", "or", "not"}
 
 
@@ -24,6 +26,13 @@ def selected_stages(recipe: Recipe, expression: str | None, definitions: dg.Defi
         word = match.group(1)
         return f'key:"{recipe.name}/{word}"' if word in recipe.stages else word
 
+    for word in _WORD.findall(_QUOTED.sub('""', expression)):
+        if word not in recipe.stages and word not in _RESERVED:
+            raise RecipeError(
+                f"unknown stage {word!r} in the selection {expression!r}",
+                where=f"--select of {recipe.name}",
+                fix=suggest(word, recipe.stages, "stages"),
+            )
     translated = _WORD.sub(lambda m: m.group(0) if m.group(1) in _RESERVED else key_of(m), expression)
     try:
         chosen = dg.AssetSelection.from_string(translated).resolve(definitions.resolve_asset_graph())

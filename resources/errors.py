@@ -63,6 +63,10 @@ class CheckError(MathloomError):
     """A blocking check found rows that must not exist; the version was not promoted."""
 
 
+class KindError(MathloomError):
+    """The code of a kind raised an error of its own: a fault there, or a row that it did not expect."""
+
+
 class BusyError(MathloomError):
     """Another build holds the lock of this environment."""
 

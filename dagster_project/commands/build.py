@@ -14,6 +14,8 @@ from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.outcome import Outcome, RequestCounts
 from resources.errors import MathloomError
 
+_INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
+
 
 class Recorder:
     """A Progress that passes on what it hears and keeps outcomes and failures."""
@@ -107,41 +109,54 @@ def run_build(
         _say_where(project, recipe)
         return
     with recorder.inner:
-        unexpected = _run(recipe, wanted, definitions, instance_store)
+        unexpected = _run(recipe, wanted, definitions, project.store, is_kept=instance_store is not None)
     outcomes = list(recorder.outcomes.values())
     if outcomes:
         console.print()
         console.print(summary(outcomes))
     if recorder.failures:
         raise recorder.failures[0]
-    if unexpected:
-        raise click.ClickException(unexpected)
+    if unexpected is not None:
+        raise unexpected
     _say_totals(recipe, outcomes, time.monotonic() - started)
     _say_where(project, recipe)
 
 
-def _run(recipe: Recipe, wanted: Sequence[str], definitions: object, store: Path | None) -> str:
-    """Run the job; returns what went wrong that no stage could name, or nothing."""
+def _run(
+    recipe: Recipe, wanted: Sequence[str], definitions: object, store: Path, *, is_kept: bool
+) -> MathloomError | None:
+    """Run the job; returns what went wrong that no stage could name. Raises KeyboardInterrupt after Ctrl-C."""
     import dagster as dg
 
-    from dagster_project.dagster_home import open_instance
+    from dagster_project.dagster_home import instance_errors, open_instance
 
     assert isinstance(definitions, dg.Definitions)
     job = definitions.resolve_job_def(recipe.name.replace("-", "_"))
     keys = [dg.AssetKey([recipe.name, name]) for name in wanted]
-    with open_instance(store) if store else dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            asset_selection=keys,
-            raise_on_error=False,
-            # Dagster's own log goes to the event log, where the UI shows it; the terminal has our lines.
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+    try:
+        with (
+            instance_errors(store),
+            open_instance(store) if is_kept else dg.DagsterInstance.ephemeral() as instance,
+        ):
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=keys,
+                raise_on_error=False,
+                # Dagster's own log goes to the event log, where the UI shows it; the terminal has our lines.
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+    except dg.DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
+    except MathloomError as error:  # not raised: if a stage failed before, that is the cause, and it is told instead
+        return error
     if result.success:
-        return ""
-    errors = [e.event_specific_data.error for e in result.all_events if e.is_failure]  # pyright: ignore
-    words = [error.to_string() for error in errors if error is not None]
-    return "\n".join(words) or "the Dagster run failed"
+        return None
+    errors = [getattr(event.event_specific_data, "error", None) for event in result.all_events if event.is_failure]
+    found = [error for error in errors if error is not None]
+    if any(error.cls_name in _INTERRUPTS for error in found):
+        raise KeyboardInterrupt
+    words = " ".join(found[0].message.split())[:400] if found else "the run failed without a word"
+    return MathloomError(words, where=f"Dagster's run of {recipe.name}", fix="Read its log: mathloom ui, then Runs")
 
 
 def _say_totals(recipe: Recipe, outcomes: Sequence[Outcome], seconds: float) -> None:

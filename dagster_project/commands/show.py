@@ -9,6 +9,8 @@ from rich.table import Table
 
 from dagster_project.commands.common import project_of, recipe_of, workspace_of
 from dagster_project.console import out
+from dagster_project.language.faults import suggest
+from resources.errors import RecipeError
 
 
 @click.command()
@@ -16,19 +18,22 @@ from dagster_project.console import out
 @click.argument("stage")
 @click.option("--profile", help="Profile to look at.")
 @click.option("-n", "--rows", default=5, show_default=True, type=click.IntRange(1, 1000), help="Rows shown.")
-@click.option("--table", "name", default="rows", show_default=True, help="rows, rejects, edges, requests, decisions.")
+@click.option("--table", "name", help="rows (default), rejects, edges, requests, decisions; or write STAGE.rejects.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, values uncut.")
-def show(recipe: str, stage: str, profile: str | None, rows: int, name: str, as_json: bool) -> None:
+def show(recipe: str, stage: str, profile: str | None, rows: int, name: str | None, as_json: bool) -> None:
     """Show the first rows of STAGE of RECIPE, and why rows left there."""
     from dagster_project.metadata import plain_rows, sample_rows
-    from resources.errors import RecipeError
 
     project = project_of(profile, recipe)
     chosen = recipe_of(project, recipe)
+    stage, _, table = stage.partition(".")
+    name = name or table or "rows"
+    where = f"mathloom show {recipe}"
     if stage not in chosen.stages:
-        raise RecipeError(
-            f"no stage {stage!r}", where=str(chosen.place), fix=f"Name one of: {', '.join(chosen.stages)}"
-        )
+        raise RecipeError(f"unknown stage {stage!r}", where=where, fix=suggest(stage, chosen.stages, "stages"))
+    tables = chosen.stages[stage].kind.outputs(chosen.stages[stage].settings)
+    if name not in tables:
+        raise RecipeError(f"{stage!r} has no table {name!r}", where=where, fix=suggest(name, tables, "tables"))
     with workspace_of(chosen, project) as workspace:
         entry = workspace.entry(stage, reader=stage)
         version = workspace.store.version(entry.kind, entry.version)

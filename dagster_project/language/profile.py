@@ -5,6 +5,7 @@ Nearer words replace farther ones whole: a role, a source, one setting of one st
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,9 @@ from dagster_project.language.mistakes import check_words, keys_at, report
 from dagster_project.language.resolved import Place, Role, Source
 from dagster_project.language.words import ProfileWords
 from resources.errors import RecipeError
+
+_SEEDS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz")
+"""Endings of files that a source can name."""
 
 FOLDER = "profiles"
 """Folder of profiles inside a recipe's folder."""
@@ -193,6 +197,14 @@ def _check_bundled(folder: Path, name: str, written: Located, faults: Faults) ->
         what = f"the bundled file {name!r} lies outside the recipe's folder"
         faults.add(what, written.inside("bundled"), "Move it there, or write `path:`")
     elif not path.is_file():
-        known = [str(p.relative_to(folder)) for p in sorted(folder.rglob("*.*")) if p.is_file() and p.suffix != ".yaml"]
-        fix = suggest(name, known, "files there")
+        fix = suggest(name, _seed_files(folder), "seed files")
         faults.add(f"there is no bundled file {name!r}", written.inside("bundled"), fix)
+
+
+def _seed_files(folder: Path) -> list[str]:
+    """Files that can hold seeds; hidden folders are not entered (the store can lie here, and be huge)."""
+    found = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [str((Path(here) / name).relative_to(folder)) for name in sorted(names) if name.endswith(_SEEDS)]
+    return found

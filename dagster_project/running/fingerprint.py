@@ -58,12 +58,14 @@ def states(workspace: Workspace) -> dict[str, State]:
     """The state of every stage, upstream first: what `status` shows and what a build has to do."""
     found: dict[str, State] = {}
     entries = dict(workspace.environment.stages)
-    for stage in workspace.recipe.stages.values():
-        if any(found[parent] not in ("current", "stored") for parent in stage.parents):
-            found[stage.name] = "unknown"
-            continue
-        found[stage.name] = _state(workspace, stage)
-    workspace.environment.stages = entries
+    try:
+        for stage in workspace.recipe.stages.values():
+            if any(found[parent] not in ("current", "stored") for parent in stage.parents):
+                found[stage.name] = "unknown"
+                continue
+            found[stage.name] = _state(workspace, stage)
+    finally:
+        workspace.environment.stages = entries
     return found
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from assets.kinds import GenerationKind, Job, Table, TableKind
 from dagster_project.language.resolved import Ref, Stage
 from dagster_project.running.checking import check_version, run_checks
+from dagster_project.running.failures import stage_errors
 from dagster_project.running.fingerprint import fingerprint_parts
 from dagster_project.running.funnel import histogram, measure
 from dagster_project.running.laws import check_law
@@ -29,11 +30,14 @@ from dagster_project.running.memory import peak_mb, reset_peak
 from dagster_project.running.outcome import CheckResult, Outcome, Progress, RequestCounts
 from dagster_project.running.waves import run_waves
 from dagster_project.running.workspace import Workspace
-from resources.errors import CheckError, LawError, MathloomError, StoreError
+from resources.errors import CheckError, LawError
 from resources.identity import hash_json
 from resources.sql import View, open_session
 from resources.store import Built, Entry, Staging, Version
 from resources.store.layout import store_errors
+
+EXAMPLE = 160
+"""Characters of an offending row in an error: it must stay one line that can be read."""
 
 Inputs = Mapping[str, Sequence[tuple[Ref, Version]]]
 
@@ -49,8 +53,13 @@ def build_stage(workspace: Workspace, stage: Stage, *, run_id: str, progress: Pr
 
     Raises:
         CheckFailure: A law or blocking check failed; the environment keeps the version it had.
-        MathloomError: Anything else a person can mend.
+        MathloomError: Anything else.
     """
+    with stage_errors(f"{workspace.recipe.name}/{stage.name}"):
+        return _bring_up_to_date(workspace, stage, run_id, progress, force)
+
+
+def _bring_up_to_date(workspace: Workspace, stage: Stage, run_id: str, progress: Progress, force: bool) -> Outcome:
     started = time.monotonic()
     reset_peak()
     progress.stage_started(stage.name, stage.kind.name)
@@ -125,17 +134,8 @@ def _build(
             results = [check_law(stage.kind.law, session, list(written), facts)]
         results += run_checks(workspace, stage, {name: paths for name, (paths, _) in written.items()}, schemas)
         _refuse(stage, workspace, results)
-        version = _commit(staging, facts, where)
+        version = staging.commit(facts)
     return version, results, counts, counts.failed
-
-
-def _commit(staging: Staging, facts: dict[str, Any], where: str) -> Version:
-    try:
-        return staging.commit(facts)
-    except MathloomError:
-        raise
-    except OSError as error:
-        raise StoreError(str(error), where=where, fix="Mend the file system and run again") from error
 
 
 def _refuse(stage: Stage, workspace: Workspace, results: Sequence[CheckResult]) -> None:
@@ -150,14 +150,22 @@ def _refuse(stage: Stage, workspace: Workspace, results: Sequence[CheckResult]) 
             where=where,
             fix="The kind loses or invents rows: mend it. The environment keeps the version it had",
         )
-    words = "; ".join(f"{r.name}: {r.violations} violation(s) of {r.description}" for r in broken)
+    places = {check.name: check.place for check in stage.checks}
+    if first.name in places:
+        where = f"{where} ({places[first.name]})"
+    words = "; ".join(f"{r.name}: {r.violations} violation(s) of `{r.description}`{_example(r)}" for r in broken)
     failure = CheckFailure(
         f"blocking check(s) failed: {words}",
         where=where,
-        fix=f"Look at the rows: mathloom show {workspace.recipe.name} {stage.name}; then mend input, settings or check",
+        fix="Mend the input, the settings or the check. The environment keeps the version it had",
     )
     failure.results = results
     raise failure
+
+
+def _example(result: CheckResult) -> str:
+    shown = str(dict(result.sample[0])) if result.sample else ""  # of a dict: control characters are escaped
+    return f", e.g. {shown[:EXAMPLE]}" if shown else ""
 
 
 def _run_table(
@@ -186,21 +194,7 @@ def _run_table(
         facts=facts,
         context=context,
     )
-    try:
-        kind.run(job)
-    except duckdb.Error as error:
-        raise _explain(error, f"{workspace.recipe.name}/{stage.name}") from error
-
-
-def _explain(error: duckdb.Error, where: str) -> MathloomError:
-    text = " ".join(str(error).split())[:300]
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return StoreError(
-            f"the step needs more memory or spill space than it may have ({text})",
-            where=where,
-            fix="Set MATHLOOM_MEMORY (for example 8GB), or free disk space in the store",
-        )
-    return StoreError(f"DuckDB: {text}", where=where, fix="Mend the SQL or the input named there")
+    kind.run(job)
 
 
 def _tables(inputs: Inputs) -> dict[str, list[Table]]:

@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 from assets.kinds import Ask, GenerationKind, Table
 from assets.schemas import COMPLETED, ID, REQUEST, id_array
 from dagster_project.language.resolved import Stage
+from dagster_project.running.interrupts import Drain, draining
 from dagster_project.running.outcome import Progress, RequestCounts
 from dagster_project.running.workspace import Workspace
-from resources.engines.protocol import EngineRequest, EngineResult
+from resources.engines.protocol import Engine, EngineRequest, EngineResult
 from resources.errors import EngineError
 from resources.requests.key import base_key, sample_keys, seed_base
 from resources.requests.records import record_of
@@ -148,12 +149,24 @@ def _wave(run: _Run, wave: int, session: duckdb.DuckDBPyConnection) -> bool:
             run.progress.note(run.stage.name, f"starting engine for role {run.stage.role!r}")
             engine = run.workspace.roles.started(run.stage.role)
             started = time.monotonic()
-            for result in engine.stream(itertools.chain([first], missing)):
-                _store(run, result)
+            with draining() as drain:
+                _answer(run, engine, drain, itertools.chain([first], missing))
             run.counts.engine_seconds += time.monotonic() - started
     run.ledgers.append(path)
     run.progress.requests(run.stage.name, run.counts, run.counts.total)
     return run.counts.total > before
+
+
+def _answer(run: _Run, engine: Engine, drain: Drain, requests: Iterator[EngineRequest]) -> None:
+    """Store each result as it comes; after Ctrl-C those under way, as long as ``drain`` waits."""
+    is_said = False
+    for result in engine.stream(drain.until_asked(requests)):
+        _store(run, result)
+        if drain.is_asked and not is_said:
+            is_said = True
+            run.progress.note(run.stage.name, "interrupted: waiting for answers under way; Ctrl-C again ends now")
+        if drain.is_over:
+            return
 
 
 def _asks(run: _Run, wave: int, session: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Sequence[Ask]]]:

@@ -45,27 +45,25 @@ class Environment:
     def promote(self, stage: str, entry: Entry) -> None:
         """Let ``stage`` have ``entry`` from now on. Durable when this returns; no write if nothing changes."""
         if self.stages.get(stage) != entry:
-            self.stages[stage] = entry
-            self._save()
+            self._save({**self.stages, stage: entry})
 
     def forget(self, known: set[str]) -> None:
         """Drop stages that the recipe no longer has."""
-        gone = set(self.stages) - known
-        if gone:
-            for name in gone:
-                del self.stages[name]
-            self._save()
+        if not known.issuperset(self.stages):
+            self._save({name: entry for name, entry in self.stages.items() if name in known})
 
-    def _save(self) -> None:
+    def _save(self, stages: dict[str, Entry]) -> None:
+        """Write first: after a full disk this process must not believe what the file does not say."""
         write_json(
             self.file,
             {
                 "format": FORMAT,
                 "recipe": self.recipe,
                 "profile": self.profile,
-                "stages": {name: asdict(entry) for name, entry in self.stages.items()},
+                "stages": {name: asdict(entry) for name, entry in stages.items()},
             },
         )
+        self.stages = stages
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -79,8 +77,9 @@ class Environment:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 handle.seek(0)
+                holder = handle.read().strip() or "unknown"
                 raise BusyError(
-                    f"another build of this recipe and profile is running (process {handle.read().strip() or 'unknown'})",
+                    f"another build of this recipe and profile is running (process {holder})",
                     where=f"{self.recipe} ({self.profile})",
                     fix="Wait for it, or stop it; then run the same command again",
                     retryable=True,

@@ -31,10 +31,11 @@ def store_errors(where: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _explain(error, str(where)) from error
+        raise explain_os_error(error, str(where)) from error
 
 
-def _explain(error: OSError, where: str) -> StoreError:
+def explain_os_error(error: OSError, where: str) -> StoreError:
+    """What the operating system says, with the remedy."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreError(
             "the disk is full; what was finished before is safe and nothing half-written is visible",
@@ -47,6 +48,12 @@ def _explain(error: OSError, where: str) -> StoreError:
             "no permission to write",
             where=where,
             fix="Give the user write permission there, or set another [project] store in mathloom.toml",
+        )
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return StoreError(
+            "a file stands where a folder of the store must be",
+            where=where,
+            fix="Move the file away, or set another [project] store in mathloom.toml",
         )
     return StoreError(f"{error.strerror or error}", where=where, fix="Mend the file system and run again")
 
@@ -94,7 +101,7 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _explain(error, str(path)) from error
+        raise explain_os_error(error, str(path)) from error
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -129,7 +129,7 @@ class Staging:
         return {name: (writer.paths, writer.row_count) for name, writer in self.writers.items()}
 
     def commit(self, facts: Mapping[str, Any]) -> Version:
-        """Hash the content, move it to its final name, write the manifest last. An equal version is kept, not replaced."""
+        """Hash the content, move it to its final name, write the manifest last. An equal version is kept as it is."""
         with store_errors(self.folder):
             content = self._content(facts)
             version = hash_json(content)
