@@ -1,7 +1,5 @@
 """``build_definitions``: the only place that makes Dagster ``Definitions``. Reads no environment and no file."""
 
-from collections.abc import Sequence
-
 import dagster as dg
 
 from dagster_project.builds import builds_resource
@@ -10,14 +8,11 @@ from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.outcome import Progress
 
 
-def build_definitions(
-    project: Project, *, key_prefix: Sequence[str] = (), progress: Progress | None = None, force: bool = False
-) -> dg.Definitions:
+def build_definitions(project: Project, *, progress: Progress | None = None, force: bool = False) -> dg.Definitions:
     """All recipes of ``project`` as assets, checks and jobs.
 
     Args:
         project: What :func:`dagster_project.language.load.load_project` gave.
-        key_prefix: Put before every asset key: a second profile in the same UI needs one.
         progress: Who watches builds; None writes to the run's log.
         force: Build stages again even if the store has their versions.
     """
@@ -26,7 +21,7 @@ def build_definitions(
     assets: list[dg.AssetsDefinition] = []
     jobs = []
     for recipe in recipes.values():
-        assets += recipe_assets(recipe, key_prefix)
+        assets += recipe_assets(recipe)
         resources |= role_resources(recipe)
         group = recipe.name.replace("-", "_")
         jobs.append(

@@ -18,6 +18,8 @@ from dagster_project.running.outcome import Outcome, RequestCounts
 from resources.errors import MathloomError
 
 PLAIN_EVERY_S = 5.0
+PLAIN_SHARE = 0.05
+"""A stage that runs for hours speaks less often: at most one line each twentieth of its time so far."""
 PLAIN_WIDTH = 200
 """Columns where there is no terminal: a table in a log must not be folded."""
 
@@ -109,7 +111,7 @@ class PlainProgress:
     def requests(self, stage: str, counts: RequestCounts, expected: int | None) -> None:
         """A line each few seconds."""
         now = time.monotonic()
-        if now - self._last[stage] >= PLAIN_EVERY_S:
+        if now - self._last[stage] >= max(PLAIN_EVERY_S, PLAIN_SHARE * (now - self._started[stage])):
             self._last[stage] = now
             done = counts.completed + counts.failed + counts.reused
             self._say(f"{stage}: {done}/{counts.total} requests, {_rates(counts, now - self._started[stage])}")

@@ -37,11 +37,24 @@ def dagster_home(store: Path) -> Path:
     return home
 
 
-def open_instance(store: Path) -> dg.DagsterInstance:
-    """The instance that `mathloom build` writes into and that the UI shows."""
-    home = dagster_home(store)
-    os.environ["DAGSTER_HOME"] = str(home.resolve())
-    return dg.DagsterInstance.from_config(str(home.resolve()))
+@contextmanager
+def open_instance(store: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance that `mathloom build` writes into and that the UI shows.
+
+    Dagster itself looks for ``DAGSTER_HOME``; it is set while the instance is open and no longer: another project in
+    the same process has a home of its own.
+    """
+    home = str(dagster_home(store).resolve())
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = home
+    try:
+        with dg.DagsterInstance.from_config(home) as instance:
+            yield instance
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The Dagster code location. The only module that reads the environment, once, when Dagster imports it.
 
 ``MATHLOOM_PROJECT`` names a mathloom.toml (else the nearest one above the working directory), ``MATHLOOM_PROFILE``
-replaces every recipe's profile, ``MATHLOOM_KEY_PREFIX`` keeps a second code location's assets apart.
+replaces every recipe's profile; assets of a profile that the project file does not name have it before their keys.
 """
 
 import os
@@ -18,9 +18,8 @@ __all__ = ["build_definitions", "defs"]
 def _load() -> dg.Definitions:
     named = os.environ.get("MATHLOOM_PROJECT")
     file = Path(named) if named else find_project_file(Path.cwd())
-    prefix = os.environ.get("MATHLOOM_KEY_PREFIX", "")
     profile = os.environ.get("MATHLOOM_PROFILE") or None
-    return build_definitions(load_project(file, profile), key_prefix=[prefix] if prefix else [])
+    return build_definitions(load_project(file, profile))
 
 
 defs = _load()

@@ -3,7 +3,7 @@
 No ``from __future__ import annotations`` here: Dagster 1.13 then refuses the typed ``context`` argument of an asset.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -19,9 +19,9 @@ from resources.errors import MathloomError
 from resources.identity import hash_json
 
 
-def recipe_assets(recipe: Recipe, prefix: Sequence[str] = ()) -> list[dg.AssetsDefinition]:
-    """The assets of one recipe, keyed ``[*prefix, recipe, stage]``."""
-    return [_stage_asset(recipe, stage, [*prefix, recipe.name]) for stage in recipe.stages.values()]
+def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
+    """The assets of one recipe, keyed ``[recipe, stage]``, behind the profile if it is not the usual one."""
+    return [_stage_asset(recipe, stage) for stage in recipe.stages.values()]
 
 
 def role_resources(recipe: Recipe) -> dict[str, EngineRole]:
@@ -46,8 +46,8 @@ def check_names(stage: Stage) -> list[tuple[str, str, bool]]:
     return found + [(c.name, f"{c.test} {dict(c.arguments) or ''}".strip(), c.blocking) for c in stage.checks]
 
 
-def _stage_asset(recipe: Recipe, stage: Stage, key: list[str]) -> dg.AssetsDefinition:
-    asset_key = dg.AssetKey([*key, stage.name])
+def _stage_asset(recipe: Recipe, stage: Stage) -> dg.AssetsDefinition:
+    asset_key = dg.AssetKey(recipe.asset_path(stage.name))
     specs = [
         dg.AssetCheckSpec(name=name, asset=asset_key, description=text, blocking=blocking)
         for name, text, blocking in check_names(stage)
@@ -56,13 +56,13 @@ def _stage_asset(recipe: Recipe, stage: Stage, key: list[str]) -> dg.AssetsDefin
 
     @dg.asset(
         key=asset_key,
-        deps=[dg.AssetKey([*key, parent]) for parent in stage.parents],
+        deps=[dg.AssetKey(recipe.asset_path(parent)) for parent in stage.parents],
         group_name=recipe.name.replace("-", "_"),
         description=_description(stage),
         owners=list(recipe.owners) or None,
         kinds=_kinds(stage),
         code_version=_code_version(recipe, stage),
-        metadata=_before_build(key, stage),
+        metadata=_before_build(recipe, stage),
         check_specs=specs,
         required_resource_keys=required,
     )
@@ -79,7 +79,7 @@ def _stage_asset(recipe: Recipe, stage: Stage, key: list[str]) -> dg.AssetsDefin
                     yield check_result(result)
             raise dg.Failure(str(error), allow_retries=error.retryable) from error
         yield dg.MaterializeResult(
-            metadata={**after_build(outcome), **_column_lineage(key, stage)},
+            metadata={**after_build(outcome), **_column_lineage(recipe, stage)},
             data_version=dg.DataVersion(outcome.version.version[:40]),
             check_results=[check_result(result) for result in outcome.checks],
         )
@@ -113,7 +113,7 @@ def _code_version(recipe: Recipe, stage: Stage) -> str:
     return hash_json(said)[:16]
 
 
-def _before_build(key: list[str], stage: Stage) -> dict[str, Any]:
+def _before_build(recipe: Recipe, stage: Stage) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "dagster/column_schema": column_schema(stage.kind.outputs(stage.settings)["rows"]),
         "mathloom/kind": stage.kind.name,
@@ -121,11 +121,11 @@ def _before_build(key: list[str], stage: Stage) -> dict[str, Any]:
     }
     if isinstance(stage.kind, SqlKind):
         shown["mathloom/sql"] = dg.MetadataValue.md(f"```sql\n{stage.kind.sql}\n```")
-    return {**shown, **_column_lineage(key, stage)}
+    return {**shown, **_column_lineage(recipe, stage)}
 
 
-def _column_lineage(key: list[str], stage: Stage) -> dict[str, Any]:
+def _column_lineage(recipe: Recipe, stage: Stage) -> dict[str, Any]:
     """On the definition it shows before the first build; the UI's column view reads it from the materialisation."""
     if not isinstance(stage.kind, SqlKind):
         return {}
-    return {"dagster/column_lineage": column_lineage(key, stage, lineage_of(stage.kind))}
+    return {"dagster/column_lineage": column_lineage(recipe, stage, lineage_of(stage.kind))}

@@ -10,7 +10,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dagster_project.language.resolved import Stage
+from dagster_project.language.resolved import Recipe, Stage
 from dagster_project.pictures import as_markdown, bar_chart
 from dagster_project.running.outcome import CheckResult, Outcome
 from resources.identity import show_id
@@ -36,12 +36,12 @@ def column_schema(schema: pa.Schema) -> dg.TableSchema:
     )
 
 
-def column_lineage(recipe_key: list[str], stage: Stage, columns: Mapping[str, Any]) -> dg.TableColumnLineage:
+def column_lineage(recipe: Recipe, stage: Stage, columns: Mapping[str, Any]) -> dg.TableColumnLineage:
     """{column: [(formal input, column)]} as links between assets."""
     deps: dict[str, list[dg.TableColumnDep]] = {}
     for name, origins in columns.items():
         deps[name] = [
-            dg.TableColumnDep(asset_key=dg.AssetKey([*recipe_key, ref.stage]), column_name=column)
+            dg.TableColumnDep(asset_key=dg.AssetKey(recipe.asset_path(ref.stage)), column_name=column)
             for formal, column in origins
             for ref in stage.inputs.get(formal, ())
             if ref.table == "rows"

@@ -24,7 +24,7 @@ def selected_stages(recipe: Recipe, expression: str | None, definitions: dg.Defi
 
     def key_of(match: re.Match[str]) -> str:
         word = match.group(1)
-        return f'key:"{recipe.name}/{word}"' if word in recipe.stages else word
+        return f'key:"{"/".join(recipe.asset_path(word))}"' if word in recipe.stages else word
 
     for word in _WORD.findall(_QUOTED.sub('""', expression)):
         if word not in recipe.stages and word not in _RESERVED:

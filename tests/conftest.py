@@ -48,7 +48,7 @@ ENVIRONMENT = {
     "LINES": "40",
 }
 
-UNSET = ("DAGSTER_HOME", "MATHLOOM_PROJECT", "MATHLOOM_PROFILE", "MATHLOOM_KEY_PREFIX", "FORCE_COLOR", "HF_TOKEN")
+UNSET = ("DAGSTER_HOME", "MATHLOOM_PROJECT", "MATHLOOM_PROFILE", "FORCE_COLOR", "HF_TOKEN")
 """Settings of the person who runs the tests, which must not change what the tests see."""
 
 

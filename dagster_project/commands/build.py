@@ -132,7 +132,7 @@ def _run(
 
     assert isinstance(definitions, dg.Definitions)
     job = definitions.resolve_job_def(recipe.name.replace("-", "_"))
-    keys = [dg.AssetKey([recipe.name, name]) for name in wanted]
+    keys = [dg.AssetKey(recipe.asset_path(name)) for name in wanted]
     try:
         with (
             instance_errors(store),

@@ -6,7 +6,7 @@ Reads files; touches no network, no store and no engine.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import assets.recipes
@@ -122,9 +122,10 @@ def load_project(
             continue
         place = document.place("recipes", name) if profile_override else document.place("recipes", name, "profile")
         try:
-            recipes[name] = load_recipe(
-                folder, profile_override or chosen[name].profile, name=name, root=root, where=place, rooms=rooms
-            )
+            usual = chosen[name].profile
+            profile = profile_override or usual
+            recipe = load_recipe(folder, profile, name=name, root=root, where=place, rooms=rooms)
+            recipes[name] = replace(recipe, key_prefix=() if profile == usual else (profile,))
         except MathloomError as error:
             faults.take(error)
     faults.stop_if_any()

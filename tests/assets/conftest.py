@@ -44,9 +44,7 @@ def run_table_kind(tmp_path: Path) -> RunKind:
                 pq.write_table(table, path)
             parts = [Part(f"{name}{i}", [p], t.schema) for i, (p, t) in enumerate(zip(paths, tables, strict=True))]
             views[name] = View(tables[0].schema, parts=parts) if isinstance(given, list) else View(given.schema, paths)
-            bound[name] = [
-                Table(p.name, p.schema, p.paths, t.num_rows) for p, t in zip(parts, tables, strict=True)
-            ]
+            bound[name] = [Table(p.name, p.schema, p.paths, t.num_rows) for p, t in zip(parts, tables, strict=True)]
         facts: dict[str, Any] = {}
         writers = {
             name: TableWriter(tmp_path / "out" / name, schema, where="recipe/stage")

@@ -122,7 +122,9 @@ def test_reversed_seeds_ask_no_request(project: Path) -> None:
 def test_a_new_seed_asks_exactly_its_requests(project: Path) -> None:
     before = stored(project)
     with (project / "seeds.jsonl").open("a") as handle:
-        handle.write('{"problem": "A train has 11 wagons with 30 seats each. How many seats?", "expected_answer": "330"}\n')
+        handle.write(
+            '{"problem": "A train has 11 wagons with 30 seats each. How many seats?", "expected_answer": "330"}\n'
+        )
     run(project, "build")
     assert stored(project) - before == 4
 
@@ -151,7 +153,11 @@ def test_preview_is_an_environment_of_its_own_and_its_completions_are_reused(tmp
 
 def test_a_kill_in_the_middle_loses_nothing_stored_and_changes_no_byte(project: Path, tmp_path: Path) -> None:
     """Killed with SIGKILL while the engine answers; the next build ends in the bytes of one that was never killed."""
-    edit(project / "profiles" / "scripted.yaml", "{engine: scripted}", "{engine: scripted, latency_s: 1.0, latency_spread_s: 0.9}")
+    edit(
+        project / "profiles" / "scripted.yaml",
+        "{engine: scripted}",
+        "{engine: scripted, latency_s: 1.0, latency_spread_s: 0.9}",
+    )
     shutil.rmtree(project / ".mathloom")
     command = [sys.executable, "-m", "dagster_project.cli", "build"]
     child = subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

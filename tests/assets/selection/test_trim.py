@@ -62,7 +62,7 @@ def test_trim(text: str, kept: str) -> None:
 
 
 MARKS = ["\\boxed{1}", "\\boxed{2", "}", "{", "$", "$$", "\\[", "\\]", "\\begin{align}", "\\end{align}", "\\$", "\\\\"]
-ENDS = [". ", ".", "3.5", "e.g. ", "!", "?", "\n", "\n\n", " ", "Next", "word", "*", ")", "\"", "\u05d0", "\x00"]
+ENDS = [". ", ".", "3.5", "e.g. ", "!", "?", "\n", "\n\n", " ", "Next", "word", "*", ")", '"', "\u05d0", "\x00"]
 PIECES = [*MARKS, *ENDS]
 
 
