@@ -140,7 +140,9 @@ class Table:
 class Writer(Protocol):
     """Takes rows of one output table, in the order in which they are to be stored."""
 
-    def write(self, rows: pa.Table | pa.RecordBatch) -> None: ...
+    def write(self, rows: pa.Table | pa.RecordBatch) -> None:
+        """Append ``rows``. Columns are matched by name and cast; an absent one or a forbidden null is an error."""
+        ...
 
 
 @dataclass(slots=True)
@@ -210,9 +212,7 @@ class GenerationKind(Kind):
     """Variables that this kind gives to a prompt."""
 
     @abstractmethod
-    def next_requests(
-        self, rows: pa.Table, completed: pa.Table, settings: Any, prompts: Prompts
-    ) -> Sequence[Ask]:
+    def next_requests(self, rows: pa.Table, completed: pa.Table, settings: Any, prompts: Prompts) -> Sequence[Ask]:
         """Requests still needed for ``rows``, given those already completed (schema COMPLETED)."""
 
     @abstractmethod

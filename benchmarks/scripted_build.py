@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/scripted_build.py [--profile scripted]
 
-Beside it, in the same run, the bound: reading all stored completions once and writing their text once, which no build can
-avoid. The store is a temporary folder; the second build of the same recipe shows what "nothing to do" costs.
+Beside it, in the same run, the bound: reading all stored completions once and writing their text once, which no build
+can avoid. The store is a temporary folder; the second build of the same recipe shows what "nothing to do" costs.
 """
 
 from __future__ import annotations

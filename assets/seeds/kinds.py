@@ -30,6 +30,7 @@ _BATCH = 2048
 
 _SCHEMAS: Mapping[str, pa.Schema] = {"rows": PROBLEM, "rejects": REJECT, "edges": EDGE}
 
+
 class SeedSettings(Settings):
     """Settings of all seed kinds."""
 

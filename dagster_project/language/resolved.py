@@ -128,8 +128,8 @@ class Recipe:
     """Split -> rows wanted; None is all."""
     prompts_folder: Path
     key_prefix: tuple[str, ...] = ()
-    """Put before its asset keys: the profile, unless it is the one that the project file names. Two profiles of a recipe
-    are two environments, and one must not show up as the other in the UI."""
+    """Put before its asset keys: the profile, unless it is the one that the project file names. Two profiles of a
+    recipe are two environments, and one must not show up as the other in the UI."""
     preview_rows: int | None = None
     """Set by ``preview -n``: rows kept at every source, and most samples a row."""
 

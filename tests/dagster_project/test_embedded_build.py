@@ -1,4 +1,4 @@
-"""One whole build on the real embedded model, in a folder of the user's own: from seeds to a dataset that `datasets` reads."""
+"""One whole build on the real embedded model, in a folder of the user's own."""
 
 from __future__ import annotations
 

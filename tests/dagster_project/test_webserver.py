@@ -1,4 +1,4 @@
-"""The same build through the Dagster webserver, as the UI does it: materialise over GraphQL, poll, read what it shows."""
+"""The same build through the Dagster webserver, as the UI does it: materialise, poll, read what it shows."""
 
 from __future__ import annotations
 

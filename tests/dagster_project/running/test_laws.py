@@ -17,7 +17,7 @@ IDS = {n: f"00000000-0000-0000-0000-{n:012d}" for n in range(20)}
 def table(session: duckdb.DuckDBPyConnection, name: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
     session.execute(f"create table {name} ({columns})")
     for row in rows:
-        session.execute(f"insert into {name} values ({', '.join('?' for _ in row)})", list(row))
+        session.execute(f"insert into {name} values ({', '.join('?' for _ in row)})", list(row))  # noqa: S608
 
 
 def ids(*numbers: int) -> list[tuple[str]]:
