@@ -49,14 +49,22 @@ class Child:
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
         code = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from {module} import main; main({os.getpid()})"
         # -P: the current folder may hold a module that shadows a library's.
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            env=dict(env) if env is not None else None,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", code],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                env=dict(env) if env is not None else None,
+            )
+        except OSError as exc:
+            raise EngineError(
+                f"cannot start the engine's process: {exc.strerror or exc}",
+                where=where,
+                fix="Free memory, or raise the limit on processes (ulimit -u).",
+                retryable=True,
+            ) from exc
         self._threads = [
             threading.Thread(target=self._read_frames, daemon=True, name=f"{module} frames"),
             threading.Thread(target=self._read_stderr, daemon=True, name=f"{module} stderr"),

@@ -90,7 +90,6 @@ class OpenVinoEngine:
         self._weights = Weights(options.source(), where=where, cache=cache)
         self._weights_id: str | None = None
         self._child: Child | None = None
-        self._ready: Mapping[str, Any] = {}
         self._last_id = 0
         self._is_streaming = False
 
@@ -106,13 +105,11 @@ class OpenVinoEngine:
         return self._weights_id
 
     def describe(self) -> Mapping[str, Any]:
-        """The options that are set, and what the loaded model said of itself."""
-        return {
-            "engine": self.name,
-            "weights": self.weights_id(),
-            **self._options.model_dump(mode="json", exclude_none=True),
-            **({"context_tokens": self._ready["context"], "load_s": self._ready["seconds"]} if self._ready else {}),
-        }
+        """The options that were set. No times and no folder of this machine: it may end up on a card."""
+        shown = self._options.model_dump(mode="json", exclude_defaults=True)
+        if self._options.path:
+            shown["path"] = Path(self._options.path).name
+        return {"engine": self.name, "weights": self.weights_id(), **shown}
 
     def start(self) -> None:
         """Start the child and wait until the model is loaded (3 s for the default weights)."""
@@ -131,7 +128,6 @@ class OpenVinoEngine:
         if answer["op"] != "ready":
             child.stop()
             raise self._refusal(path, answer)
-        self._ready = answer
         self._child = child
 
     def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult]:
@@ -161,7 +157,7 @@ class OpenVinoEngine:
 
     def stop(self) -> None:
         """End the child. Idempotent."""
-        child, self._child, self._ready = self._child, None, {}
+        child, self._child = self._child, None
         if child is not None:
             child.stop()
 

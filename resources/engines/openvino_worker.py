@@ -14,7 +14,6 @@ import queue
 import signal
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -304,9 +303,8 @@ def main(parent: int) -> None:
     inbox = _Inbox(sys.stdin.buffer)
     model = None
     try:
-        started = time.monotonic()
         model = load(inbox.take(is_waiting=True)[0])
-        write_frame(out, {"op": "ready", "context": model.context, "seconds": time.monotonic() - started})
+        write_frame(out, {"op": "ready"})
         serve(model, inbox, out)
     except (RuntimeError, ValueError, TypeError, ImportError, OSError) as exc:
         what = "broken" if model else "refused"

@@ -29,7 +29,7 @@ def main(parent):
         return
     if "dies" in load["path"]:
         os.kill(os.getpid(), 9)
-    write_frame(out, {"op": "ready", "context": 8192, "seconds": 0.1})
+    write_frame(out, {"op": "ready"})
     held = []
     while (frame := read_frame(sys.stdin.buffer)) is not None:
         if frame["op"] == "cancel":

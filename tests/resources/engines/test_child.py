@@ -121,6 +121,18 @@ def test_module_that_fails_to_import_shows_its_error(env: dict[str, str], tmp_pa
     child.stop()
 
 
+def test_process_that_cannot_start_is_an_error(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(
+        EngineError, match="here: cannot start the engine's process: Resource temporarily.*ulimit"
+    ) as caught:
+        Child("behaviours", where="here", env=env)
+    assert caught.value.retryable
+
+
 def test_stop_is_idempotent_and_leaves_no_process(child: Child) -> None:
     child.send({"op": "echo"})
     child.receive()

@@ -56,6 +56,17 @@ def test_every_sampling_value_and_the_sample_seed_reach_the_child(
     }
 
 
+def test_description_has_no_time_and_no_folder(parrot: Make, tmp_path: Path) -> None:
+    engine = parrot(threads=3)
+    before = engine.describe()
+    engine.start()
+    assert engine.describe() == before
+    assert before["path"] == "tiny.gguf"
+    assert before["threads"] == 3
+    assert str(tmp_path) not in str(before)
+    assert "seconds" not in str(before)
+
+
 def test_permanent_failure_passes_through(parrot: Make) -> None:
     found = {result.number: result for result in parrot().stream([raw(1, "too long"), raw(2, "flush")])}
     assert found[1].failure == "too long"
