@@ -235,7 +235,7 @@ def test_a_broken_line_of_seeds_is_a_reject(project: Path, capsys: pytest.Captur
     assert run(project, "build", "--select", "problems") == 0
     capsys.readouterr()
     assert run(project, "show", NAME, "problems.rejects", "--json") == 0
-    assert '"rule": "broken row"' in (said := capsys.readouterr().out) or "line 10" in said
+    assert "line 10" in capsys.readouterr().out
 
 
 STARVED = [
@@ -418,6 +418,10 @@ def test_an_engine_without_its_package(
     (project / "tiny.gguf").write_bytes(b"GGUF" + bytes(64))
     change(project, (PROFILE, "engine: scripted", f"engine: openvino, path: {project / 'tiny.gguf'}"))
     find = importlib.util.find_spec
+
+    def lacking(name: str, package: str | None = None) -> Any:
+        return None if name == "openvino_genai" else find(name, package)
+
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "openvino_genai" else find(name, *a)
     )

@@ -124,22 +124,24 @@ def kill(child: subprocess.Popen[str]) -> None:
 
 # SIGKILL.
 
-MOMENTS = {
-    "while the engine answers": "requests/journals/*.journal",
-    "while answers are read": "versions/generation.solve/*/manifest.json",
-    "while the release is written": "versions/sql.split_prefix/*/manifest.json",
-}
+MOMENTS = (
+    "requests/journals/*.journal",  # the engine answers
+    "versions/generation.solve/*/manifest.json",  # answers are read and graded
+    "versions/sql.split_prefix/*/manifest.json",  # the release is written
+)
+"""What there is when a process is killed, for one that goes on after the other."""
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_kill(moment: str, project: Path, built: Path) -> None:
+def test_three_kills_of_one_build(project: Path, built: Path) -> None:
     forget_all_but_requests(project)
     shutil.rmtree(project / ".mathloom" / "requests")
     edit(project, *SLOW)
-    child = start(project)
-    wait_for(project, MOMENTS[moment], child)
-    time.sleep(random.Random(moment).uniform(0, 0.3))
-    kill(child)
+    draw = random.Random(3)
+    for pattern in MOMENTS:
+        child = start(project)
+        wait_for(project, pattern, child)
+        time.sleep(draw.uniform(0, 0.3))
+        kill(child)
     assert run(project, "build") == 0
     hold_what_a_kill_must_leave(project, built)
 
@@ -185,7 +187,7 @@ def test_what_a_kill_leaves_in_staging_is_cleaned(project: Path, capsys: pytest.
 # Ctrl-C.
 
 
-@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize("presses", [1, pytest.param(2, marks=pytest.mark.soak)])
 def test_ctrl_c_while_the_engine_answers(presses: int, project: Path, built: Path) -> None:
     """Once: answers under way are waited for. Twice: at once. Either way they are stored and the exit code is 130."""
     forget_all_but_requests(project)
@@ -206,8 +208,10 @@ def test_ctrl_c_while_the_engine_answers(presses: int, project: Path, built: Pat
     assert 0 < len(keys_stored(project)) < REQUESTS
     assert not any((project / ".mathloom" / "staging").iterdir())
     edit(project, "profiles/scripted.yaml", "latency_s: 0.4", "latency_s: 0.001")
-    assert run(project, "build") == 0
-    hold_what_a_kill_must_leave(project, built)
+    assert run(project, "build", "--select", "+solutions") == 0
+    keys = keys_stored(project)
+    assert len(keys) == len(set(keys)) == REQUESTS
+    assert environment(project)["solutions"]["version"] == environment(built)["solutions"]["version"]
 
 
 # An engine that fails.
@@ -238,12 +242,12 @@ def test_what_failed_is_asked_again_in_the_next_build(project: Path, capsys: pyt
 
 def test_what_fails_for_good_is_a_reject_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     failing(project, "permanent_failures: 0.3")
-    assert run(project, "build") == 0
+    assert run(project, "build", "--select", "solutions") == 0
     done = manifest(project, "solutions")["facts"]["requests"]
     assert 0 < done["rejected"] < REQUESTS
     assert manifest(project, "solutions")["tables"]["rejects"]["row_count"] == done["rejected"]
     capsys.readouterr()
-    assert run(project, "build") == 0
+    assert run(project, "build", "--select", "solutions") == 0
     assert "nothing to do" in capsys.readouterr().err
 
 
@@ -314,18 +318,25 @@ def test_hostile_seeds_hurt_nobody(project: Path, capsys: pytest.CaptureFixture[
 def test_a_changed_check_runs_again_on_the_stored_rows(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = environment(project)
     edit(project, "recipe.yaml", "row_count_between: {min: 1}", "row_count_between: {min: 2}")
-    assert run(project, "build", "--force", "--select", "fair_order") == 0
-    capsys.readouterr()
-    assert run(project, "test") == 0
-    assert "graded: row_count_between (there are at least 2 rows)" in capsys.readouterr().out
-    assert environment(project) == before
-    edit(project, "recipe.yaml", "row_count_between: {min: 2}", "row_count_between: {min: 1000}")
-    assert run(project, "test") == 1
-    assert "FAIL  graded: row_count_between" in capsys.readouterr().out
-    assert run(project, "build") == 1
+    assert run(project, "build") == 0
     said = capsys.readouterr().err
-    assert "error: sums/graded (" in said
-    assert "row_count_between" in said
+    assert [line.split()[:2] for line in said.splitlines() if ": " in line][0] == ["graded:", "reused,"]
+    assert "1 stages in" in said
+    assert run(project, "build") == 0
+    assert "nothing to do" in capsys.readouterr().err
+    assert environment(project) == before
+
+
+def test_a_check_that_fails_on_stored_rows_blocks(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = environment(project)
+    edit(project, "recipe.yaml", "row_count_between: {min: 1}", "row_count_between: {min: 1000}")
+    for _ in range(2):  # the second time the result is remembered, and blocks as well
+        assert run(project, "build") == 1
+        said = capsys.readouterr().err
+        assert "error: sums/graded (" in said
+        assert "violation(s) of `there are at least 1,000 rows`" in said
+    assert run(project, "test") == 1
+    assert "FAIL  graded: row_count_between (there are at least 1,000 rows)" in capsys.readouterr().out
     assert environment(project) == before
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +18,6 @@ from typing import Any
 import pytest
 
 from dagster_project.cli import main
-from dagster_project.dagster_home import dagster_home
 
 NAME = "sums"
 LAUNCH = """
@@ -67,19 +68,22 @@ class Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("ui") / NAME
     assert main(["init", str(folder)]) == 0
-    home = dagster_home(folder / ".mathloom")
     port = free_port()
-    environment = {**os.environ, "DAGSTER_HOME": str(home), "MATHLOOM_PROJECT": str(folder / "mathloom.toml")}
-    command = [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"]
+    command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(port)]
     log = (folder / "webserver.log").open("w")
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    # A session of its own: the UI is several processes, and all of them have to go in the end.
+    process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:
         wait_for(lambda: socket.create_connection(("127.0.0.1", port), timeout=1).close(), process, folder)
         yield Server(port)
     finally:
-        process.terminate()
-        process.wait(30)
-        log.close()
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            log.close()
 
 
 def wait_for(probe: Any, process: subprocess.Popen[bytes], folder: Path) -> None:
