@@ -61,12 +61,11 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. The console script ``mathloom``."""
     try:
-        cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        # Not standalone, click gives back the code of its own Exit, and what the command returned: ours return nothing.
+        return cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False) or 0
     except MathloomError as error:
         click.echo(f"error: {error}", err=True)
         return EXIT_USAGE if isinstance(error, _USAGE) else EXIT_FAILED
-    except click.exceptions.Exit as error:
-        return error.exit_code
     except click.UsageError as error:
         click.echo(f"error: {_usage(error)}", err=True)
         return EXIT_USAGE
@@ -79,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. What was answered is stored; the same command goes on from there.", err=True)
         return EXIT_INTERRUPTED
-    return 0
 
 
 def _usage(error: click.UsageError) -> str:

@@ -33,7 +33,7 @@ def doctor() -> None:
         broken = broken or word == "FAIL"
         out().print(f"{word:<5} {text}", markup=False, soft_wrap=True)
     if broken:
-        raise SystemExit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _checks() -> Iterator[tuple[str, str]]:

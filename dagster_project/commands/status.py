@@ -10,6 +10,7 @@ from dagster_project.console import out, talk
 
 _WORDS = {
     "current": "up to date",
+    "unchecked": "checks to run",
     "stored": "in the store, not promoted",
     "changed": "to build",
     "retry": "failed requests to ask again",
@@ -39,4 +40,4 @@ def status(recipe: str | None, profile: str | None) -> None:
     out().print(table)
     if error is not None:
         talk().print(f"error: {error}", markup=False, soft_wrap=True)
-        raise SystemExit(2)
+        raise click.exceptions.Exit(2)

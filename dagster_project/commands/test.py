@@ -40,4 +40,4 @@ def test(recipe: str | None, profile: str | None) -> None:
                 console.print(f"{word}  {stage.name}: {result.name} ({result.description})", markup=False)
     console.print(f"{passed} passed, {failed} failed")
     if failed:
-        raise SystemExit(1)
+        raise click.exceptions.Exit(1)

@@ -17,6 +17,7 @@ from dagster_project.data_tests import needs, run_check
 from dagster_project.language.resolved import Check, Stage
 from dagster_project.running.outcome import CheckResult
 from dagster_project.running.workspace import Workspace
+from resources.errors import StoreError
 from resources.identity import hash_json
 from resources.sql import View, open_session
 from resources.store import Version
@@ -58,6 +59,17 @@ def check_version(workspace: Workspace, stage: Stage, version: Version, *, again
     results = run_checks(workspace, stage, paths, {table: version.schema(table) for table in version.tables})
     remember(workspace, stage, version, results)
     return [law, *results]
+
+
+def is_checked(workspace: Workspace, stage: Stage, version: Version) -> bool:
+    """Whether the checks of ``stage``, as they are now, ran on ``version`` and none that blocks failed."""
+    if not stage.checks:
+        return True
+    try:
+        remembered = read_json(_file(workspace, stage, version))
+    except StoreError:  # a check reads another stage, which is not built
+        return False
+    return remembered is not None and all(result["passed"] or not result["blocking"] for result in remembered)
 
 
 def remember(workspace: Workspace, stage: Stage, version: Version, results: Sequence[CheckResult]) -> None:

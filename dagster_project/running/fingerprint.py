@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagster_project.language.resolved import Ref, Stage
+from dagster_project.running.checking import is_checked
 from dagster_project.running.lineage import release_context
 from dagster_project.running.outcome import State
 from dagster_project.running.workspace import Workspace
 from resources.errors import MathloomError
 from resources.identity import hash_json
 from resources.store import Entry, Version
+
+KNOWN: tuple[State, ...] = ("current", "unchecked", "stored")
+"""States of a stage whose rows are known, so that those below can be told."""
 
 FORMAT = 1
 """Raised when the meaning of a fingerprint changes: everything is then derived anew, and no completion is lost."""
@@ -60,7 +64,7 @@ def states(workspace: Workspace) -> dict[str, State]:
     entries = dict(workspace.environment.stages)
     try:
         for stage in workspace.recipe.stages.values():
-            if any(found[parent] not in ("current", "stored") for parent in stage.parents):
+            if any(found[parent] not in KNOWN for parent in stage.parents):
                 found[stage.name] = "unknown"
                 continue
             found[stage.name] = _state(workspace, stage)
@@ -81,7 +85,9 @@ def _state(workspace: Workspace, stage: Stage) -> State:
     workspace.environment.stages[stage.name] = entry  # in memory only: states() puts the real entries back
     if built.pending:
         return "retry"
-    return "current" if was == entry else "stored"
+    if was != entry:
+        return "stored"
+    return "current" if is_checked(workspace, stage, version) else "unchecked"
 
 
 def explain_change(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

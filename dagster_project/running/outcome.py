@@ -9,8 +9,9 @@ from typing import Any, Literal, Protocol
 from resources.errors import MathloomError
 from resources.store import Version
 
-State = Literal["current", "stored", "changed", "retry", "unknown"]
-"""current: the environment has it. stored: the store has it, only promotion is left. changed: must be built.
+State = Literal["current", "unchecked", "stored", "changed", "retry", "unknown"]
+"""current: the environment has it. unchecked: it has it, and its checks as they are now failed on it or never ran.
+stored: the store has it, only promotion is left. changed: must be built.
 retry: built, with failed requests to ask again. unknown: a stage above is not built, so it cannot be said."""
 
 

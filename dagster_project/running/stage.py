@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from assets.kinds import GenerationKind, Job, Table, TableKind
 from dagster_project.language.resolved import Ref, Stage
-from dagster_project.running.checking import check_version, run_checks
+from dagster_project.running.checking import check_version, remember, run_checks
 from dagster_project.running.failures import stage_errors
 from dagster_project.running.fingerprint import fingerprint_parts
 from dagster_project.running.funnel import histogram, measure
@@ -135,6 +135,7 @@ def _build(
         results += run_checks(workspace, stage, {name: paths for name, (paths, _) in written.items()}, schemas)
         _refuse(stage, workspace, results)
         version = staging.commit(facts)
+        remember(workspace, stage, version, results[1:])  # the first is the law, which its version proves
     return version, results, counts, counts.failed
 
 
