@@ -30,21 +30,6 @@ Change = tuple[str, str, str]
 """File, text in it, what takes its place; an empty text stands for the whole file."""
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bad") / NAME
-    assert run(folder.parent, "init", str(folder)) == 0
-    assert run(folder, "build") == 0
-    return folder
-
-
-@pytest.fixture
-def project(built: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / NAME
-    shutil.copytree(built, folder, symlinks=True)
-    return folder
-
-
 def run(folder: Path, *arguments: str) -> int:
     before = Path.cwd()
     os.chdir(folder)

@@ -33,23 +33,6 @@ def run(folder: Path, *arguments: str, capsys: pytest.CaptureFixture[str] | None
     return said
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project made by `mathloom init` and built once."""
-    folder = tmp_path_factory.mktemp("project") / NAME
-    run(folder.parent, "init", str(folder))
-    run(folder, "build")
-    return folder
-
-
-@pytest.fixture
-def project(built: Path, tmp_path: Path) -> Path:
-    """A copy of it that a test may change."""
-    folder = tmp_path / NAME
-    shutil.copytree(built, folder, symlinks=True)
-    return folder
-
-
 def environment(folder: Path, profile: str = "scripted") -> dict[str, dict[str, str]]:
     return json.loads((folder / ".mathloom" / "envs" / NAME / f"{profile}.json").read_text())["stages"]
 

@@ -34,21 +34,6 @@ PATIENCE_S = 120
 SLOW = ("profiles/scripted.yaml", "engine: scripted", "engine: scripted, latency_s: 0.05, max_in_flight: 2")
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kills") / NAME
-    assert run(folder.parent, "init", str(folder)) == 0
-    assert run(folder, "build") == 0
-    return folder
-
-
-@pytest.fixture
-def project(built: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / NAME
-    shutil.copytree(built, folder, symlinks=True)
-    return folder
-
-
 def run(folder: Path, *arguments: str) -> int:
     before = Path.cwd()
     os.chdir(folder)
