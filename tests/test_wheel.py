@@ -66,7 +66,7 @@ def test_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.parts[len(ROOT.parts) :])
     }
     assert {Path(name).suffix for name in kept} >= {".py", ".sql", ".yaml", ".jsonl"}
     assert kept - names == set()
