@@ -5,7 +5,7 @@ An upper bound, said as such: filters only take away. No engine, no network, no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assets.kinds import GenerationKind
@@ -14,9 +14,13 @@ from dagster_project.language.resolved import Recipe, Stage
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Rows out by problem_source, and requests; ``is_exact`` while nothing above can reject."""
+    """Rows out by problem_source, and requests; ``is_exact`` while nothing above can reject.
+
+    ``groups``: rows that the nearest generation stage above asked for; a vote over its samples gives one row for each.
+    """
 
     rows: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, int] = field(default_factory=dict)
     requests: int | None = None
     is_known: bool = True
     is_exact: bool = True
@@ -48,22 +52,29 @@ def _ahead(recipe: Recipe, stage: Stage, found: Mapping[str, Ahead]) -> Ahead:
         return _source(recipe, stage)
     main = stage.kind.main_input if isinstance(stage.kind, GenerationKind) else stage.kind.law.input
     above = [found[ref.stage] for ref in stage.inputs.get(main, ())]
-    rows: dict[str, int] = {}
-    for part in above:
-        for source, n in part.rows.items():
-            rows[source] = rows.get(source, 0) + n
+    rows, groups = _sum([part.rows for part in above]), _sum([part.groups for part in above])
     is_known = all(part.is_known for part in above)
     is_exact = all(part.is_exact for part in above)
     if isinstance(stage.kind, GenerationKind):
         requests = {source: n * stage.kind.samples(stage.settings, source) for source, n in rows.items()}
         renamed = {stage.kind.source_out(source): n for source, n in requests.items()}
-        return Ahead(renamed, sum(requests.values()), is_known, is_exact)
-    if stage.kind.law.name == "group":  # one row a group: at most one for each row of the problems that were asked
-        return Ahead(rows, None, is_known, False)
+        return Ahead(renamed, rows, sum(requests.values()), is_known, is_exact)
+    if stage.kind.law.name == "release":  # rows are files: their number follows from sizes in bytes
+        return Ahead({}, {}, None, is_known=False)
+    if stage.kind.law.name == "group":
+        return Ahead(groups or rows, {}, None, is_known, False)
     limit = getattr(stage.settings, "rows", None)
     if stage.kind.law.name == "split" and isinstance(limit, int) and sum(rows.values()) > limit:
-        return Ahead({"": limit}, None, is_known, False)
-    return Ahead(rows, None, is_known, is_exact and stage.kind.law.name in ("map", "union"))
+        return Ahead({"": limit}, {}, None, is_known, False)
+    return Ahead(rows, groups, None, is_known, is_exact and stage.kind.law.name in ("map", "union"))
+
+
+def _sum(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for source, n in part.items():
+            total[source] = total.get(source, 0) + n
+    return total
 
 
 def _source(recipe: Recipe, stage: Stage) -> Ahead:
@@ -72,5 +83,5 @@ def _source(recipe: Recipe, stage: Stage) -> Ahead:
     take = getattr(stage.settings, "take", None) or recipe.preview_rows
     count = source.rows
     if count is None:
-        return Ahead({source.name: take or 0}, None, is_known=take is not None, is_exact=False)
-    return Ahead({source.name: min(count, take or count)}, None)
+        return Ahead({source.name: take or 0}, is_known=take is not None, is_exact=False)
+    return Ahead({source.name: min(count, take or count)})
