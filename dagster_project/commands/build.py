@@ -86,19 +86,11 @@ def run_build(
     project: Project, recipe: Recipe, expression: str | None, *, instance_store: Path | None, force: bool = False
 ) -> None:
     """Plan, run in Dagster, print. ``instance_store`` None keeps the run out of the UI's history (a preview)."""
-    from dagster_project.assembly import build_definitions
-    from dagster_project.running.fingerprint import states
-    from dagster_project.selection import selected_stages
-
     console = talk()
     started = time.monotonic()
     project = Project(file=project.file, store=project.store, recipes={recipe.name: recipe})
-    recorder = Recorder(progress_for(console))
-    definitions = build_definitions(project, progress=recorder, force=force)
-    selected = selected_stages(recipe, expression, definitions)
-    with workspace_of(recipe, project) as workspace:
-        found = states(workspace)
-    wanted = [name for name in selected if force or found[name] != "current"]
+    selected = _selected(project, recipe, expression)
+    wanted = list(selected) if force else _not_current(project, recipe, selected)
     if not wanted:
         words = f"all {len(selected)} stages are up to date"
         console.print(
@@ -108,6 +100,10 @@ def run_build(
         )
         _say_where(project, recipe)
         return
+    from dagster_project.assembly import build_definitions
+
+    recorder = Recorder(progress_for(console))
+    definitions = build_definitions(project, progress=recorder, force=force)
     with recorder.inner:
         unexpected = _run(recipe, wanted, definitions, project.store, is_kept=instance_store is not None)
     outcomes = list(recorder.outcomes.values())
@@ -120,6 +116,23 @@ def run_build(
         raise unexpected
     _say_totals(recipe, outcomes, time.monotonic() - started)
     _say_where(project, recipe)
+
+
+def _selected(project: Project, recipe: Recipe, expression: str | None) -> list[str]:
+    if not expression:  # without Dagster: a build that has nothing to do ends before it is imported
+        return list(recipe.stages)
+    from dagster_project.assembly import build_definitions
+    from dagster_project.selection import selected_stages
+
+    return selected_stages(recipe, expression, build_definitions(project))
+
+
+def _not_current(project: Project, recipe: Recipe, selected: Sequence[str]) -> list[str]:
+    from dagster_project.running.fingerprint import states
+
+    with workspace_of(recipe, project) as workspace:
+        found = states(workspace)
+    return [name for name in selected if found[name] != "current"]
 
 
 def _run(

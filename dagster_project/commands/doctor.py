@@ -78,7 +78,8 @@ def _project() -> Iterator[tuple[str, str]]:
         yield "ok", f"recipe {recipe.name} ({recipe.profile}): {len(recipe.stages)} stages"
     try:
         Store(project.store)
-        yield "ok", f"store {project.store}"
+        can_write = os.access(project.store, os.W_OK)
+        yield "ok" if can_write else "FAIL", f"store {project.store}{'' if can_write else ': no permission to write'}"
     except MathloomError as error:
         yield "FAIL", f"store: {error}"
         return

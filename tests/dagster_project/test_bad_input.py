@@ -450,3 +450,11 @@ def test_two_projects_in_one_process_have_two_histories(project: Path, tmp_path:
     assert run(other, "build", "--select", "problems") == 0
     assert (other / ".mathloom" / "dagster" / "dagster.yaml").is_file()
     assert "DAGSTER_HOME" not in os.environ
+
+
+def test_doctor_sees_a_store_that_cannot_be_written(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert run(project, "doctor") == 1
+    assert f"FAIL  store {project / '.mathloom'}: no permission to write" in capsys.readouterr().out
