@@ -31,6 +31,8 @@ _GOODBYE_S = 5.0
 """Time for a child to end by itself before it is killed. One step of a small model takes a tenth of a second."""
 
 _PARENT_CHECK_S = 1.0
+_INTERRUPT_S = 0.2
+"""Longest delay of a Ctrl-C while a child is waited for."""
 
 
 class Child:
@@ -86,7 +88,14 @@ class Child:
 
     def receive(self) -> dict[str, Any]:
         """Wait for the next frame. Raises EngineError when the child is gone."""
-        frame = self._frames.get()
+        # Not one long wait: libraries (Polars, for one) install a SIGINT handler that lets a wait go on, and a Ctrl-C
+        # would then be seen only when the next frame comes.
+        while True:
+            try:
+                frame = self._frames.get(timeout=_INTERRUPT_S)
+                break
+            except queue.Empty:
+                continue
         if frame is None:
             self._frames.put(None)
             raise self._death()
