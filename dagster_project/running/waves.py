@@ -39,6 +39,7 @@ PROGRESS_S = 0.2
 LEDGER = pa.schema(
     [
         ("batch", pa.int32()),
+        ("row", pa.int64()),  # place of the asking row in its table: rows come out in this order, whatever the batches
         ("position", pa.int64()),
         ("row_id", ID),
         ("slot", pa.string()),
@@ -89,6 +90,11 @@ class _Run:
         """Input rows, ``batch_rows`` at a time, numbered."""
         for number, batch in enumerate(self.table.batches(size=self.batch_rows)):
             yield number, pa.Table.from_batches([batch])
+
+    def places(self, rows: pa.Table, start: int) -> dict[bytes, int]:
+        """Row id -> place in the stage's table, for one batch that begins at ``start``."""
+        ids = rows.column(self.kind.row_id).combine_chunks().storage.to_pylist()
+        return {row_id: start + i for i, row_id in reversed(list(enumerate(ids)))}
 
 
 def run_waves(
@@ -169,29 +175,30 @@ def _answer(run: _Run, engine: Engine, drain: Drain, requests: Iterator[EngineRe
             return
 
 
-def _asks(run: _Run, wave: int, session: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Sequence[Ask]]]:
+def _asks(run: _Run, wave: int, session: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, pa.Table, Sequence[Ask]]]:
     if wave == 0:
         for number, rows in run.batches():
-            yield (
-                number,
-                run.kind.next_requests(rows, COMPLETED.empty_table(), run.stage.settings, run.workspace.prompts),
-            )
+            none = COMPLETED.empty_table()
+            yield number, rows, run.kind.next_requests(rows, none, run.stage.settings, run.workspace.prompts)
         return
     run.requests.seal()
     for number, rows, completed in _rows_with_completions(run, session):
-        yield number, run.kind.next_requests(rows, completed, run.stage.settings, run.workspace.prompts)
+        yield number, rows, run.kind.next_requests(rows, completed, run.stage.settings, run.workspace.prompts)
 
 
 def _missing(
-    run: _Run, waves: Iterator[tuple[int, Sequence[Ask]]], ledger: pq.ParquetWriter
+    run: _Run, waves: Iterator[tuple[int, pa.Table, Sequence[Ask]]], ledger: pq.ParquetWriter
 ) -> Iterator[EngineRequest]:
     """Write every asked sample to the ledger; yield what the store does not hold, runs of indices as one request."""
-    for batch, asks in waves:
+    start = 0
+    for batch, rows, asks in waves:
+        places = run.places(rows, start)
+        start += rows.num_rows
         if not asks:
             continue
         bases = [base_key(run.weights, ask.prompt, ask.sampling, ask.salt) for ask in asks]
         keys = [sample_keys(base, ask.first, ask.count, ask.sampling) for base, ask in zip(bases, asks, strict=True)]
-        ledger.write_table(_ledger_rows(run, batch, asks, keys))
+        ledger.write_table(_ledger_rows(run, batch, places, asks, keys))
         flat = [key for row in keys for key in row]
         known = run.requests.known(flat)
         attempts = run.requests.failed_attempts(
@@ -227,12 +234,15 @@ def _requests_of(
             index += 1
 
 
-def _ledger_rows(run: _Run, batch: int, asks: Sequence[Ask], keys: Sequence[Sequence[bytes]]) -> pa.Table:
+def _ledger_rows(
+    run: _Run, batch: int, places: Mapping[bytes, int], asks: Sequence[Ask], keys: Sequence[Sequence[bytes]]
+) -> pa.Table:
     counts = [len(row) for row in keys]
     total = sum(counts)
     return pa.Table.from_arrays(
         [
             pa.array(itertools.repeat(batch, total), pa.int32(), size=total),
+            pa.array([places[ask.row_id] for ask, n in zip(asks, counts, strict=True) for _ in range(n)], pa.int64()),
             pa.array(itertools.islice(run.position, total), pa.int64(), size=total),
             id_array([ask.row_id for ask, n in zip(asks, counts, strict=True) for _ in range(n)]),
             pa.array([ask.slot for ask, n in zip(asks, counts, strict=True) for _ in range(n)], pa.string()),
@@ -314,7 +324,7 @@ def _completed_batches(run: _Run, session: duckdb.DuckDBPyConnection) -> Iterato
                 arg_max(reason, stored_at_ns) as reason
             from failures group by 1
         ) as f using (request_key)
-        order by l.position
+        order by l.row, l.position
         """,  # noqa: S608 - one of two fixed words
         params={"max_attempts": run.max_attempts, "ledgers": [str(p.resolve()) for p in run.ledgers]},
     )
