@@ -68,6 +68,8 @@ def _simple(text: str, found: re.Match[str]) -> Key:
 
 def _cleaned(text: str) -> list[str]:
     tokens = tokenize(text)
+    if tokens[-2:] == [".", "."]:
+        raise Undecided  # 1, 2, 3, ... goes on
     while tokens and tokens[-1] in {".", ",", ";"}:
         tokens.pop()
     return tokens

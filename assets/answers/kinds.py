@@ -57,7 +57,7 @@ class Extract(TableKind):
     """Reads the box of every solution and names its answer."""
 
     name: ClassVar[str] = "answers/extract"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     description: ClassVar[str] = "Content of the last balanced box of each solution, with its canonical key."
     settings_type: ClassVar[type[Settings]] = AnswerSettings
     inputs: ClassVar[Mapping[str, Input]] = {"solutions": Input(SOLUTION, "Solutions whose texts are read.")}
@@ -92,7 +92,7 @@ class Expected(TableKind):
     """Names the ground truth of problems."""
 
     name: ClassVar[str] = "answers/expected"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     description: ClassVar[str] = "The expected answer of each problem, with its canonical key."
     settings_type: ClassVar[type[Settings]] = AnswerSettings
     inputs: ClassVar[Mapping[str, Input]] = {"problems": Input(PROBLEM, "Problems with a known answer.")}

@@ -45,6 +45,7 @@ class Parser:
         self.depth = 0
         self.sign = 1
         self.has_two_signs = False
+        self.first_sign = -1
 
     def whole(self) -> list[Value]:
         """The value of all tokens; two for a plus-minus sign."""
@@ -85,7 +86,10 @@ class Parser:
         self.at += 1
         if token in {"+", "-"}:
             return 1 if token == "+" else -1
-        self.has_two_signs = True
+        if self.has_two_signs and token == "\u00b1" and self.at != self.first_sign:
+            raise Undecided  # \pm a \pm b: two values or four
+        if not self.has_two_signs:
+            self.has_two_signs, self.first_sign = True, self.at
         return self.sign if token == "\u00b1" else -self.sign
 
     def _sum(self) -> Value:
@@ -111,6 +115,8 @@ class Parser:
             if self._take("*"):
                 total = values.multiply(total, self._power())
             elif self._take("/"):
+                if has_slash:
+                    raise Undecided  # 6/12/2004 is a date, and 1/2/3 has two readings
                 total, has_slash = values.divide(total, self._power()), True
             elif self._starts_factor():
                 if has_slash:
@@ -125,6 +131,8 @@ class Parser:
             return False
         if token[0].isdigit() or token[0] == ".":
             raise Undecided  # two numbers side by side, unless _number took them as a mixed number
+        if token == "{" and (self._peek(1)[:1].isdigit() or self._peek(1) == "\\frac"):
+            raise Undecided  # 5{0} prints as 50, and 2{\frac12} as a mixed number
         return token in _STARTS or (token.isascii() and token.isalpha())
 
     def _power(self) -> Value:
@@ -144,12 +152,22 @@ class Parser:
 
     def _raise(self, base: Value) -> Value:
         sign = -1 if self._take("-") else 1
-        exponent = self._group() if self._peek() == "{" else self._primary()
+        exponent = self._exponent()
         number = values.as_rational(exponent)
         plain = values.as_rational(base)
         if number is not None and number.denominator != 1 and plain is not None and plain < 0:
             raise Undecided  # real root or principal value
         return values.power(base, exponent if sign > 0 else values.negate(exponent))
+
+    def _exponent(self) -> Value:
+        r"""A group, or one numeral or symbol: in ``2^3\frac12`` the fraction is a factor and no part of it."""
+        token = self._peek()
+        if token == "{":
+            return self._group()
+        if token[:1].isdigit():
+            self.at += 1
+            return number_of(token)
+        return self._primary()
 
     def _primary(self) -> Value:
         token = self._next()

@@ -18,7 +18,7 @@ class Policy:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
-    version: int = 1
+    version: int = 2
     """Version of the rules behind the options."""
     strip_units: bool = True
     r"""``5\text{ cm}``, ``\$5``, ``5^\circ`` and ``50\%`` are 5, 5, 5 and 50 (never 0.5)."""

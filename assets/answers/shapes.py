@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from assets.answers import values
 from assets.answers.parser import Parser
 from assets.answers.policy import Policy
-from assets.answers.tokens import TEXT, tokenize
+from assets.answers.tokens import OR, TEXT, tokenize
 from assets.answers.units import without_units
 from assets.answers.values import Undecided, Value
 
@@ -23,6 +23,7 @@ MAX_NESTING = 6
 _OPENERS = {"(": ")", "[": "]", "{": "}", "\\{": "\\}"}
 _CLOSING = frozenset(_OPENERS.values())
 _RELATIONS = frozenset({"=", "<", ">", "\u2264", "\u2265"})
+_INEQUALITIES = _RELATIONS - {"="}
 _FLIPPED = {"<": ">", ">": "<", "\u2264": "\u2265", "\u2265": "\u2264"}
 _MATRIX = re.compile(r"\\begin\s*\{([pb]?)matrix\}")
 _WORDS = re.compile(r"[^\W\d_]+(?:[\s'\u2019-]+[^\W\d_]+)*")
@@ -114,7 +115,8 @@ def _single(token: str, policy: Policy, nesting: int) -> str | None:
         return "oo"
     if len(token) == 1 and token.isascii() and token.isupper():
         return f"c:{token}"
-    return _word(token) if _is_word(token) else None
+    is_name = len(token) > 1 and token.isascii() and token.isalpha() and token.isupper()
+    return _word(token) if is_name or _is_word(token) else None
 
 
 def _is_word(token: str) -> bool:
@@ -168,7 +170,10 @@ def _union(tokens: Sequence[str], policy: Policy, nesting: int) -> str | None:
     parts, found = _split(tokens, frozenset({"\u222a"}))
     if not found:
         return None
-    keys = {shape_of(part, policy, is_part=True, nesting=nesting + 1) for part in parts}
+    return _unite({_part(part, policy, nesting) for part in parts})
+
+
+def _unite(keys: set[str]) -> str:
     if any(not key.startswith(("t:", "l:")) for key in keys):
         raise Undecided
     return f"u:({','.join(sorted(keys))})" if len(keys) > 1 else keys.pop()
@@ -176,15 +181,12 @@ def _union(tokens: Sequence[str], policy: Policy, nesting: int) -> str | None:
 
 def _list(tokens: list[str], policy: Policy, nesting: int) -> str | None:
     if tokens[0] == "\\{" and _closing(tokens, 0) == len(tokens) - 1:
-        if len(tokens) == 2:
-            return "l:()"
-        inner = tokens[1:-1]
-        if any(token in {":", "|", "\\mid"} or token in _RELATIONS for token in inner):
-            raise Undecided  # a set with a condition
-        return _list(inner, policy, nesting) or _join("l", [_part(inner, policy, nesting)], policy)
-    parts, found = _split(tokens, frozenset({",", ";"}))
+        return _set(tokens[1:-1], policy, nesting)
+    parts, found = _split(tokens, frozenset({",", ";", OR}))
     if not found:
         return None
+    if any(_INEQUALITIES.intersection(part) for part in parts):
+        return _alternatives(parts, found, policy, nesting)
     parts = [part for part in parts if part]  # "1, 2, and 3" has an empty part
     if len(parts) <= len(found) - 1:
         raise Undecided
@@ -199,6 +201,22 @@ def _list(tokens: list[str], policy: Policy, nesting: int) -> str | None:
     if any(key.startswith("l:") for key in keys):
         raise Undecided  # plus-minus inside of an enumeration
     return _join("l", keys, policy)
+
+
+def _set(inner: list[str], policy: Policy, nesting: int) -> str:
+    if not inner:
+        return "l:()"
+    if any(token in {":", "|", "\\mid"} or token in _RELATIONS for token in inner):
+        raise Undecided  # a set with a condition
+    return _list(inner, policy, nesting) or _join("l", [_part(inner, policy, nesting)], policy)
+
+
+def _alternatives(parts: Sequence[list[str]], found: Sequence[str], policy: Policy, nesting: int) -> str:
+    """``x < 1 or x > 2`` as a union. With ``and`` or a comma it would be an intersection, or several claims."""
+    names = {token for part in parts for token in part if _is_symbol(token)}
+    if set(found) != {OR} or len(names) != 1:
+        raise Undecided
+    return _unite({_part(part, policy, nesting) for part in parts})
 
 
 def _part(tokens: list[str], policy: Policy, nesting: int) -> str:
@@ -218,7 +236,9 @@ def _after(tokens: list[str]) -> list[str]:
 def _is_name(tokens: Sequence[str]) -> bool:
     r"""A lone symbol (``x``, ``\theta``, ``x_1``), a word, or a bracket of symbols (``(x, y)``)."""
     if tokens and tokens[0] == "(":
-        return len(tokens) > 3 and tokens[-1] == ")" and all(_is_symbol(t) for t in tokens[1:-1:2])
+        names = tokens[1:-1:2]
+        # (y,x)=(1,2) is not (1,2).
+        return len(tokens) > 3 and tokens[-1] == ")" and all(map(_is_symbol, names)) and names == sorted(names)
     if len(tokens) == 3 and tokens[1] == "_":
         return _is_symbol(tokens[0])
     return len(tokens) == 1 and (_is_symbol(tokens[0]) or tokens[0][0] == TEXT)
@@ -235,6 +255,8 @@ def _bracketed(tokens: list[str], policy: Policy, nesting: int) -> str | None:
     parts, found = _split(tokens[1:-1], frozenset({","}))
     if not found:
         return None
+    if any(_label(part) is not None for part in parts):
+        raise Undecided  # (y=1, x=2): the names say another order than the places
     return _interval(tokens[0], [_end(part, policy, nesting) for part in parts], tokens[-1])
 
 
@@ -251,6 +273,16 @@ def _end(tokens: list[str], policy: Policy, nesting: int) -> str:
     return _part(tokens, policy, nesting)
 
 
+def _member(tokens: list[str], policy: Policy, nesting: int) -> str | None:
+    r"""``x \in (1,2]``: the name of what lies in a set is a label."""
+    if len(tokens) < 3 or tokens[1] != "\\in" or not _is_symbol(tokens[0]):
+        return None
+    key = shape_of(tokens[2:], policy, nesting=nesting + 1)
+    if "\\in" in tokens[2:] or not (key.startswith(("t:", "u:")) or tokens[2] == "\\{"):
+        raise Undecided
+    return key
+
+
 def _relation(tokens: list[str], policy: Policy, nesting: int) -> str | None:
     parts, found = _split(tokens, _RELATIONS)
     if not found:
@@ -265,12 +297,16 @@ def _relation(tokens: list[str], policy: Policy, nesting: int) -> str | None:
 
 
 def _equation(left: list[str], right: list[str], policy: Policy, nesting: int) -> str:
+    if _is_name(right) and not _is_name(left):
+        left, right = right, left
     if policy.labels_are_names and _is_name(left):
         key = shape_of(right, policy, nesting=nesting + 1)
         if not key.startswith("e:") or not any(values.has_variables(v) for v in Parser(without_units(right)).whole()):
             return key
-    first, second = _one(left), _one(right)
-    return "eq:" + values.show(values.scale_free(values.add(first, values.negate(second))))
+    difference = values.add(_one(left), values.negate(_one(right)))
+    if not values.has_variables(difference):
+        raise Undecided  # 22/7 = 3.14 claims something about numbers: up to scale all such claims are one
+    return "eq:" + values.show(values.scale_free(difference))
 
 
 def _one(tokens: list[str]) -> Value:
@@ -329,14 +365,17 @@ def _based(tokens: list[str], policy: Policy, nesting: int) -> str | None:
         r"[0-9][0-9A-Za-z]*", digits
     ):  # fmt: skip
         raise Undecided
+    if base[0] == "10" and digits.isdecimal():
+        return _value([*sign, digits], policy)
     return f"b:{base[0]}:{sign}{digits.lstrip('0').upper() or '0'}"
 
 
 _READERS = (
     (_matrix, frozenset[str]()),
     (_choice, frozenset({"("})),
+    (_member, frozenset({"\\in"})),
     (_union, frozenset({"\u222a"})),
-    (_list, frozenset({",", ";", "\\{"})),
+    (_list, frozenset({",", ";", OR, "\\{"})),
     (_bracketed, frozenset({",", "\u221e"})),
     (_relation, _RELATIONS),
     (_ratio, frozenset({":"})),

@@ -15,6 +15,8 @@ MAX_TOKENS = 400
 
 TEXT = "\x01"
 """First character of a token that holds words."""
+OR = "\u2228"
+"""Separates like a comma, but between inequalities it joins what ``and`` would intersect."""
 
 _TOKEN = re.compile(
     r"""
@@ -28,8 +30,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_GROUP_OF_THREE = re.compile(r"(?<![\d.])\d{1,3}(?:(?:\{,\}|,\\!|\\!|\\,|,)\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
-_MARKED_THREE = re.compile(r"(?<![\d.])\d{1,3}(?:(?:\{,\}|,\\!|\\!|\\,)\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
+_GROUP_START = r"(?<![\d.])(?<!\d,)(?<!\d\{,\})[1-9]\d{0,2}"
+"""A whole run of digits and marks, or nothing: 2,3,125 is a list, and 0,125 no number with thousands."""
+_GROUP_OF_THREE = re.compile(_GROUP_START + r"(?:(?:\{,\}|,\\!|\\!|\\,|,)\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
+_MARKED_THREE = re.compile(_GROUP_START + r"(?:(?:\{,\}|,\\!|\\!|\\,)\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
 _NOT_DIGIT = re.compile(r"\D+")
 _REPEATING = re.compile(r"(\d*)\.(\d{0,40})\\overline\s*(?:\{(\d{1,40})\}|(\d))")
 _SCIENTIFIC = re.compile(r"\d[eE][-+]?\d")
@@ -47,9 +51,11 @@ _SAME = {
     "\\geqslant": "\u2265", "\\lt": "<", "\\gt": ">",
     "\\pi": "\u03c0", "\\infty": "\u221e", "\\degree": "\u00b0", "\\%": "%", "\\lbrace": "\\{", "\\rbrace": "\\}",
     "\\cup": "\u222a", "\\varnothing": "\u2205", "\\emptyset": "\u2205", "\\colon": ":",
-    "and": ",", "or": ",", "\\lor": ",", "\u2228": ",",
+    "and": ",", "or": OR, "\\lor": OR,
     "\\lvert": "|", "\\rvert": "|", "\u221a": "\\sqrt",
 }  # fmt: skip
+_UPRIGHT = frozenset({"i", "e"})
+r"""Constants that are often set upright: ``3\mathrm{i}`` is a number, not 3 of a unit."""
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)")
 _TEXT_HEAD = re.compile(r"\\(?:text|mathrm|mbox|hbox|operatorname)")
 
@@ -75,7 +81,8 @@ def tokenize(answer: str) -> list[str]:
 def _word(token: str) -> str:
     if token[0] == "\\" and token[-1] == "}" and len(token) > 2 and not token.startswith(("\\begin", "\\end")):
         content = token[token.index("{") + 1 : -1]
-        return "," if content.strip(" ,") in {"and", "or"} else TEXT + content
+        word = content.strip(" ,")
+        return _SAME[word] if word in {"and", "or"} else word if word in _UPRIGHT else TEXT + content
     return _SAME.get(token, token)
 
 

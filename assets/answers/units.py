@@ -19,9 +19,13 @@ def _words(text: str) -> frozenset[str]:
 _UNIT = re.compile(r"[\s~]*[^\W\d_]+(?:[\s./'\u2019-]+[^\W\d_]+)*[\s.]*|[\s~]*")
 _NOT_UNITS = _words(
     "hundred thousand million billion trillion dozen half quarter third fourth fifth squared cubed times plus minus "
-    "over and or to if when where with by for mod base remainder am pm a.m p.m"
+    "over and or to if when where with by for mod base remainder am pm a.m p.m hundreds thousands millions billions "
+    "trillions dozens halves thirds fourths fifths sixths sevenths eighths ninths tenths hundredths thousandths "
+    "millionths pi noon midnight morning afternoon evening bc bce b.c b.c.e below negative"
 )
 """Words that change a number instead of measuring it."""
+_UNIT_LETTERS = frozenset("mgslhdjwvcfkbLNAJWVCFKTHMGPS\u03a9")
+"""Single letters that measure; any other one in a text command is a variable or constant set upright."""
 _BARE_UNITS = _words(
     "mm cm dm km ft in inch inches foot feet yard yards mile miles meter meters metre metres kg mg gram grams pound "
     "pounds lb lbs oz ounce ounces liter liters litre litres ml gallon gallons sec second seconds min minute minutes "
@@ -64,5 +68,8 @@ def _power_of_unit(tokens: Sequence[str]) -> int:
 def _is_unit(token: str) -> bool:
     if token[0] != TEXT:
         return token in _BARE_UNITS
-    words = set(re.split(r"[\s~]+", token[1:].casefold().strip(" .~")))
+    content = token[1:].strip(" .~")
+    if len(content) == 1 and content not in _UNIT_LETTERS:
+        return False
+    words = set(re.split(r"[\s~]+", content.casefold()))
     return bool(_UNIT.fullmatch(token[1:])) and not words & _NOT_UNITS
