@@ -40,6 +40,8 @@ _INEXACT = re.compile(
 )
 _OTHER_ARITHMETIC = re.compile(r"\b(?:base|mod|modulo|binary|octal|hexadecimal)\b", re.IGNORECASE)
 _GOES_ON_BEFORE = re.compile(r"(?:[-+*/(^_]|\\times|\\cdot|\\div)\s*\Z")
+_NUMBER_GOES_ON = re.compile(r"[0-9](?:,| and)\Z")
+"""``14, 400 / 80`` and ``1 and 1/4``: what stands before belongs to the first number."""
 _GOES_ON_AFTER = re.compile(r"\$?\s*\n\s*(?:[+/^]|\*(?!\*)|-[ \t]*[0-9]|\\(?:times|cdot|div)(?![A-Za-z]))")
 """A formula that is broken over two lines."""
 _MIXED_UNITS = re.compile(
@@ -67,7 +69,7 @@ def _is_clean_before(before: str) -> bool:
     if _OTHER_ARITHMETIC.search(before):
         return False
     near = _without_opener(before.rstrip(" \t"))
-    if near is None or (near.endswith("\n") and _GOES_ON_BEFORE.search(near)):
+    if near is None or _NUMBER_GOES_ON.search(near) or (near.endswith("\n") and _GOES_ON_BEFORE.search(near)):
         return False
     if near in {"", "("} or near.endswith(("\n", "=", "&", ">", "\\\\", "\\[", "\\(", "[", " **", ":**", " (", "\n(")):
         return True

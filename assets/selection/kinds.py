@@ -153,7 +153,7 @@ class TextRules(TableKind):
     """Decides which solutions stay, and which part of their text."""
 
     name: ClassVar[str] = "selection/text_rules"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     description: ClassVar[str] = "Text rules of a recipe in one pass: drops with their reason, trims, rewrites."
     settings_type: ClassVar[type[Settings]] = TextRulesSettings
     inputs: ClassVar[Mapping[str, Input]] = {
