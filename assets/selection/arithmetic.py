@@ -94,11 +94,12 @@ def claims(run: str) -> tuple[Claim, ...]:
     if len(run) > MAX_RUN or _is_plainly_true(run):
         return ()
     found: list[Claim] = []
-    start = 0
+    start, is_start = 0, True
     ends = [(match.start(), match.end()) for match in _SEGMENT_END.finditer(run)]
     for end, following in [*ends, (len(run), len(run))]:
         if run.count("(", 0, start) == run.count(")", 0, start):  # else it is within a bracket: f(1, 2 + 3 = 5)
-            found += _segment_claims(run, start, end)
+            found += _segment_claims(run, start, end, is_start=is_start)
+            is_start = is_start and "=" not in run[start:end]  # 14, 400 / 80 = 180
         start = following
     return tuple(found)
 
@@ -114,10 +115,9 @@ def _is_plainly_true(run: str) -> bool:
     return result == (left + right if sign == "+" else left - right if sign == "-" else left * right)
 
 
-def _segment_claims(run: str, start: int, end: int) -> Iterator[Claim]:
+def _segment_claims(run: str, start: int, end: int, *, is_start: bool) -> Iterator[Claim]:
     """Claims of the part of a run between two sentence marks."""
     pieces: list[tuple[int, int]] = []
-    is_start = start == 0
     for piece in run[start:end].split("="):
         pieces.append((start, start + len(piece)))
         start += len(piece) + 1

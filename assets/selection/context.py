@@ -40,8 +40,10 @@ _INEXACT = re.compile(
 )
 _OTHER_ARITHMETIC = re.compile(r"\b(?:base|mod|modulo|binary|octal|hexadecimal)\b", re.IGNORECASE)
 _GOES_ON_BEFORE = re.compile(r"(?:[-+*/(^_]|\\times|\\cdot|\\div)\s*\Z")
-_NUMBER_GOES_ON = re.compile(r"[0-9](?:,| and)\Z")
+_NUMBER_GOES_ON = re.compile(r"[0-9](?:,[ \t]*(?=[0-9]{3}(?![0-9]))| and[ \t]+(?=[0-9]+/[0-9]))")
 """``14, 400 / 80`` and ``1 and 1/4``: what stands before belongs to the first number."""
+_LONGEST_JOIN = 8
+"""Characters from the last digit of the number before to that of the run."""
 _GOES_ON_AFTER = re.compile(r"\$?\s*\n\s*(?:[+/^]|\*(?!\*)|-[ \t]*[0-9]|\\(?:times|cdot|div)(?![A-Za-z]))")
 """A formula that is broken over two lines."""
 _MIXED_UNITS = re.compile(
@@ -59,8 +61,10 @@ _CONVERSIONS = frozenset([12, 16, 24, 36, 60, 100, 1000, 3600])
 def is_complete(text: str, start: int, claim: Claim) -> bool:
     """Whether nothing around the run at ``start`` belongs to ``claim``."""
     left, right = start + claim.left_start, start + claim.right_end
-    if claim.is_first and not _is_clean_before(text[max(0, left - BEFORE) : left]):
-        return False
+    if claim.is_first:
+        joined = any(found.end() == left for found in _NUMBER_GOES_ON.finditer(text, max(0, left - _LONGEST_JOIN)))
+        if joined or not _is_clean_before(text[max(0, left - BEFORE) : left]):
+            return False
     after = text[right : right + AFTER]
     return not claim.is_last or (_is_clean_after(after) and not _changes_unit(claim, after))
 
@@ -69,7 +73,7 @@ def _is_clean_before(before: str) -> bool:
     if _OTHER_ARITHMETIC.search(before):
         return False
     near = _without_opener(before.rstrip(" \t"))
-    if near is None or _NUMBER_GOES_ON.search(near) or (near.endswith("\n") and _GOES_ON_BEFORE.search(near)):
+    if near is None or (near.endswith("\n") and _GOES_ON_BEFORE.search(near)):
         return False
     if near in {"", "("} or near.endswith(("\n", "=", "&", ">", "\\\\", "\\[", "\\(", "[", " **", ":**", " (", "\n(")):
         return True
