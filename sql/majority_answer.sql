@@ -107,6 +107,37 @@ unit_tests:
     expect:
       - {problem_id: 1, kept: false, rule: low majority, detail: 1 of 3}
       - {problem_id: 2, kept: true, votes: 1, members: 2}
+  - name: a share that is exactly reached
+    given:
+      answers:
+        - {problem_id: 1, sample_index: 0, answer: x, answer_key: x}
+        - {problem_id: 1, sample_index: 1, answer: x, answer_key: x}
+        - {problem_id: 1, sample_index: 2, answer: x, answer_key: x}
+        - {problem_id: 1, sample_index: 3, answer: x, answer_key: x}
+        - {problem_id: 1, sample_index: 4, answer: x, answer_key: x}
+        - {problem_id: 1, sample_index: 5, answer: x, answer_key: x}
+        - {problem_id: 1, sample_index: 6, answer: x, answer_key: x}
+        - {problem_id: 1, sample_index: 7}
+        - {problem_id: 1, sample_index: 8}
+        - {problem_id: 1, sample_index: 9}
+        - {problem_id: 1, sample_index: 10}
+        - {problem_id: 1, sample_index: 11}
+        - {problem_id: 1, sample_index: 12}
+        - {problem_id: 1, sample_index: 13}
+        - {problem_id: 1, sample_index: 14}
+        - {problem_id: 1, sample_index: 15}
+        - {problem_id: 1, sample_index: 16}
+        - {problem_id: 1, sample_index: 17}
+        - {problem_id: 1, sample_index: 18}
+        - {problem_id: 1, sample_index: 19}
+        - {problem_id: 1, sample_index: 20}
+        - {problem_id: 1, sample_index: 21}
+        - {problem_id: 1, sample_index: 22}
+        - {problem_id: 1, sample_index: 23}
+        - {problem_id: 1, sample_index: 24}
+    params: {min_share: 0.28}
+    expect:
+      - {problem_id: 1, kept: true, votes: 7, members: 25}
   - name: no answers
     expect: []
 */
@@ -169,7 +200,8 @@ decided as (
         members::bigint as members,
         case
             when n_valid = 0 then 'no answer'
-            when top_two[1] < $min_votes or top_two[1] < $min_share * members then 'low majority'
+            -- A quotient, because it rounds like the setting was read: 7 of 25 is 0.28, but 0.28 * 25 is above 7.
+            when top_two[1] < $min_votes or top_two[1]::double / members::double < $min_share then 'low majority'
         end as rule,
     from counted
 )

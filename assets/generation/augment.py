@@ -23,7 +23,7 @@ class Augment(GenerationKind):
     """New problems: one row a completion that holds one. Copies are removed later."""
 
     name = "generation/augment"
-    version = 1
+    version = 2
     description = "Asks a model for new problems inspired by given ones."
     settings_type = GenerationSettings
     inputs: ClassVar[Mapping[str, Input]] = {"problems": Input(PROBLEM, "Problems to start from.")}

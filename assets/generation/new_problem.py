@@ -26,7 +26,7 @@ LENGTH = "new problem length"
 REPEATED = "repeats its seed"
 
 _OWN = r"(?:new\s+problem|problem|question|example)"
-_ANY = rf"(?:{_OWN}|solution|answer|explanation|reasoning)"
+_ANY = rf"(?P<label>{_OWN}|solution|answer|explanation|reasoning)"
 _NUMBER = r"(?:[ \t]{1,3}\d{1,4})?[*_]{0,3}[ \t]{0,3}"
 _COLON = r":[*_]{0,3}"
 _MARK = r"[#*_> \t]"
@@ -38,6 +38,11 @@ _NEXT = re.compile(
     re.IGNORECASE,
 )
 """A label on a line of its own or after a sentence; a heading, a rule, or a special token of a chat template."""
+
+_ASKS = re.compile(
+    r"\?|\b(?:what|how|find|compute|determine|evaluate|calculate|solve|simplify|express|prove|show)\b", re.IGNORECASE
+)
+"""A text before the label ``Question:`` without any of these is the story of that question, and no problem yet."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -62,9 +67,19 @@ def read_new_problem(text: str, parent: str, *, is_cut: bool) -> str | NoProblem
     """
     opening = _OPENING.match(text[:READ_LIMIT])
     body = "\n" + text[opening.end() if opening else 0 :][:READ_LIMIT].lstrip()
-    end = _NEXT.search(body)
+    end = _end(body)
     problem = normalise_problem(body[: end.start()] if end else body)
     return _fault(problem, parent, is_open=is_cut and not end) or problem
+
+
+def _end(body: str) -> re.Match[str] | None:
+    """Where something other than the problem begins."""
+    asks = _ASKS.search(body)
+    asked = asks.end() if asks else len(body)
+    for found in _NEXT.finditer(body):
+        if (found["label"] or "").lower() != "question" or asked <= found.start():
+            return found
+    return None
 
 
 def _fault(problem: str, parent: str, *, is_open: bool) -> NoProblem | None:

@@ -73,7 +73,7 @@ def test_code_versions_are_pinned() -> None:
         "distinct_solutions": "6686f6414752dba95333613e7ef6eb32",
         "fair_order": "db13f947e010e4d2723fb33b01c42afc",
         "graded_solutions": "47ebf6eed3572ffd896e9b4cbb103372",
-        "majority_answer": "25a164c2b7c06235207c23739c30859c",
+        "majority_answer": "0a083cc3ca28a9729d71dca4084757e9",
         "new_problems": "cdb10bab53b7d9274dac9cb5f5179be6",
         "split_prefix": "d9f31bc35be38fa525bb876c0d420454",
     }

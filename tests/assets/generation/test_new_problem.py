@@ -48,6 +48,12 @@ READ = [
     Read("composed", "Zoe\u0301 has 12 figs. How many?", "Zo\u00e9 has 12 figs. How many?"),
     Read("two paragraphs", "Let $x = 3$.\n\nFind $2x + 1$.", "Let $x = 3$.\n\nFind $2x + 1$."),
     Read(
+        "story and question",
+        "Ana has 3 figs.\nQuestion: How many is that?",
+        "Ana has 3 figs.\nQuestion: How many is that?",
+    ),
+    Read("another question follows", f"{GOOD}\nQuestion 2: No?", GOOD),
+    Read(
         "a word inside",
         "A problem: how many answers has a question of 3 parts?",
         "A problem: how many answers has a question of 3 parts?",
