@@ -23,7 +23,7 @@ class LogProgress:
     def stage_started(self, stage: str, kind: str) -> None:
         """Dagster logs the step's start itself."""
 
-    def requests(self, stage: str, counts: Any, expected: int | None) -> None:
+    def requests(self, stage: str, counts: Any) -> None:
         """One line each 100 answers."""
         if counts.completed + counts.failed >= self._next.get(stage, 100):
             self._next[stage] = counts.completed + counts.failed + 100

@@ -64,7 +64,7 @@ class BarProgress:
         self._started[stage] = time.monotonic()
         self._tasks[stage] = self._bars.add_task(stage, total=None, stage=stage, words=kind)
 
-    def requests(self, stage: str, counts: RequestCounts, expected: int | None) -> None:
+    def requests(self, stage: str, counts: RequestCounts) -> None:
         """Move the bar. ``counts.total`` grows while requests are still being made, so it is a lower bound."""
         done = counts.completed + counts.failed + counts.reused
         self._bars.update(
@@ -108,7 +108,7 @@ class PlainProgress:
         """Nothing yet: most stages end within a second."""
         self._started[stage] = self._last[stage] = time.monotonic()
 
-    def requests(self, stage: str, counts: RequestCounts, expected: int | None) -> None:
+    def requests(self, stage: str, counts: RequestCounts) -> None:
         """A line each few seconds."""
         now = time.monotonic()
         if now - self._last[stage] >= max(PLAIN_EVERY_S, PLAIN_SHARE * (now - self._started[stage])):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +51,6 @@ def hash_file(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def hash_files(paths: Iterable[Path]) -> str:
-    """Hex SHA-256 over the hashes of several files, in the given order."""
-    hasher = hashlib.sha256()
-    for path in paths:
-        hasher.update(bytes.fromhex(hash_file(path)))
-    return hasher.hexdigest()
-
-
 def show_id(value: bytes) -> str:
     """A 16-byte id as people and DuckDB write it: ``xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx``."""
     return str(uuid.UUID(bytes=value))
-
-
-def read_id(text: str) -> bytes:
-    """The 16 bytes of an id written with or without dashes. Raises ValueError on anything else."""
-    return uuid.UUID(text).bytes

@@ -29,9 +29,9 @@ class Recorder:
         """Pass on."""
         self.inner.stage_started(stage, kind)
 
-    def requests(self, stage: str, counts: RequestCounts, expected: int | None) -> None:
+    def requests(self, stage: str, counts: RequestCounts) -> None:
         """Pass on."""
-        self.inner.requests(stage, counts, expected)
+        self.inner.requests(stage, counts)
 
     def note(self, stage: str, text: str) -> None:
         """Pass on."""

@@ -67,7 +67,7 @@ class Progress(Protocol):
         """A stage begins."""
         ...
 
-    def requests(self, stage: str, counts: RequestCounts, expected: int | None) -> None:
+    def requests(self, stage: str, counts: RequestCounts) -> None:
         """How far its requests are."""
         ...
 
@@ -90,7 +90,7 @@ class Silence:
     def stage_started(self, stage: str, kind: str) -> None:
         """Nothing."""
 
-    def requests(self, stage: str, counts: RequestCounts, expected: int | None) -> None:
+    def requests(self, stage: str, counts: RequestCounts) -> None:
         """Nothing."""
 
     def note(self, stage: str, text: str) -> None:

@@ -159,7 +159,7 @@ def _wave(run: _Run, wave: int, session: duckdb.DuckDBPyConnection) -> bool:
                 _answer(run, engine, drain, itertools.chain([first], missing))
             run.counts.engine_seconds += time.monotonic() - started
     run.ledgers.append(path)
-    run.progress.requests(run.stage.name, run.counts, run.counts.total)
+    run.progress.requests(run.stage.name, run.counts)
     return run.counts.total > before
 
 
@@ -279,7 +279,7 @@ def _watch(run: _Run, result: EngineResult) -> None:
     now = time.monotonic()
     if now - run.reported > PROGRESS_S:
         run.reported = now
-        run.progress.requests(run.stage.name, run.counts, None)
+        run.progress.requests(run.stage.name, run.counts)
     done = run.counts.completed + run.counts.failed
     if result.failure is not None and done >= MIN_FOR_SHARE and run.counts.failed / done > run.max_failure_share:
         raise EngineError(
