@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from resources.engines.catalog import make_engine
-from resources.engines.openvino import PRECISE
+from resources.engines.openvino.engine import PRECISE
 from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling
 from resources.engines.weights import Weights, WeightsSource
 
@@ -198,7 +198,7 @@ def _cpu_s() -> float:
 
 def _is_worker(path: Path) -> bool:
     try:
-        return b"openvino_worker" in (path / "cmdline").read_bytes()
+        return b"openvino.worker" in (path / "cmdline").read_bytes()
     except OSError:
         return False
 

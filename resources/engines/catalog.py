@@ -15,8 +15,8 @@ from resources.engines.protocol import Engine
 from resources.errors import RecipeError
 
 ENGINES: Mapping[str, str] = {
-    "scripted": "resources.engines.scripted:ScriptedEngine",
-    "openvino": "resources.engines.openvino:OpenVinoEngine",
+    "scripted": "resources.engines.scripted.engine:ScriptedEngine",
+    "openvino": "resources.engines.openvino.engine:OpenVinoEngine",
     "vllm": "resources.engines.planned:VllmEngine",
     "server": "resources.engines.planned:ServerEngine",
 }

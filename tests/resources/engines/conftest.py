@@ -14,8 +14,8 @@ from resources.engines.protocol import Engine
 PARROT = '''
 """Stands in for the worker: answers with prompt and seed, and misbehaves when the prompt says so."""
 import os, random, sys
-from resources.engines.child import leave_with_parent
-from resources.engines.frames import read_frame, write_frame
+from resources.engines.process.child import leave_with_parent
+from resources.engines.process.frames import read_frame, write_frame
 
 def main(parent):
     leave_with_parent(parent)
@@ -58,8 +58,8 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
     """Makes engines `openvino` whose child holds no model."""
     (tmp_path / "parrot.py").write_text(PARROT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("resources.engines.openvino._WORKER", "parrot")
-    monkeypatch.setattr("resources.engines.openvino._is_installed", lambda: True)
+    monkeypatch.setattr("resources.engines.openvino.engine._WORKER", "parrot")
+    monkeypatch.setattr("resources.engines.openvino.engine._is_installed", lambda: True)
     made: list[Engine] = []
 
     def make(name: str = "tiny", **options: Any) -> Engine:

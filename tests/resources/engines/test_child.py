@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from resources.engines.child import Child
+from resources.engines.process.child import Child
 from resources.errors import EngineError
 
 BEHAVIOURS = """
 import os, signal, sys, threading, time
-from resources.engines.child import leave_with_parent
-from resources.engines.frames import read_frame, write_frame
+from resources.engines.process.child import leave_with_parent
+from resources.engines.process.frames import read_frame, write_frame
 
 def main(parent):
     leave_with_parent(parent)
@@ -144,7 +144,7 @@ def test_stop_is_idempotent_and_leaves_no_process(child: Child) -> None:
 
 
 def test_stop_ends_a_child_that_hangs_and_its_helpers(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.engines.child._GOODBYE_S", 0.2)
+    monkeypatch.setattr("resources.engines.process.child._GOODBYE_S", 0.2)
     child.send({"op": "litter"})
     helper = child.receive()["pid"]
     assert is_running(helper)
@@ -154,7 +154,7 @@ def test_stop_ends_a_child_that_hangs_and_its_helpers(child: Child, monkeypatch:
 
 
 def test_stop_does_not_wait_for_a_pipe_that_nobody_reads(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.engines.child._GOODBYE_S", 0.2)
+    monkeypatch.setattr("resources.engines.process.child._GOODBYE_S", 0.2)
     child.send({"op": "hang"})
     child.receive()
     sender = threading.Thread(target=_send_into_full_pipe, args=(child,), daemon=True)
@@ -177,7 +177,7 @@ def _send_into_full_pipe(child: Child) -> None:
 @pytest.mark.parametrize("way", ["killed", "exits", "interrupted"])
 def test_child_ends_with_its_parent(env: dict[str, str], way: str) -> None:
     code = (
-        "import sys; from resources.engines.child import Child\n"
+        "import sys; from resources.engines.process.child import Child\n"
         "child = Child('behaviours', where='here')\n"
         "child.send({'op': 'hang'}); child.receive(); print(child.pid, flush=True)\n"
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.engines.frames import FrameError, read_frame, write_frame
+from resources.engines.process.frames import FrameError, read_frame, write_frame
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 """Lone surrogates too."""
@@ -41,6 +41,6 @@ def test_broken_stream_is_an_error(data: bytes, says: str) -> None:
 
 
 def test_too_large_frame_is_refused_before_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.engines.frames.MAX_BYTES", 10)
+    monkeypatch.setattr("resources.engines.process.frames.MAX_BYTES", 10)
     with pytest.raises(FrameError, match="over the limit"):
         write_frame(io.BytesIO(), {"text": "more than ten bytes"})

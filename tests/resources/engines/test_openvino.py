@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from resources.engines.catalog import make_engine
-from resources.engines.openvino import OpenVinoEngine
-from resources.engines.openvino_worker import Model, _Open
+from resources.engines.openvino.engine import OpenVinoEngine
+from resources.engines.openvino.worker import Model, _Open
 from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling
 from resources.errors import EngineError, MissingExtraError
 
@@ -103,7 +103,7 @@ def test_failed_load_is_an_error_and_leaves_nothing(parrot: Make, name: str, err
 
 
 def test_missing_package_names_the_pip_command(parrot: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("resources.engines.openvino._is_installed", lambda: False)
+    monkeypatch.setattr("resources.engines.openvino.engine._is_installed", lambda: False)
     with pytest.raises(MissingExtraError, match=r"'openvino-genai'.*pip install 'mathloom\[embedded\]'"):
         parrot().start()
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from resources.engines.catalog import make_engine
 from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling
-from resources.engines.scripted_text import Sum, near_miss, new_problem_text, read_problem, read_sum
+from resources.engines.scripted.text import Sum, near_miss, new_problem_text, read_problem, read_sum
 
 EXAMPLES = "Problem:\nOne and one?\n\nSolution:\nIt is $\\boxed{2}$.\n\n\n"
 BOX = re.compile(r"\\boxed\{(.*?)\}\$")

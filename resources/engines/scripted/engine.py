@@ -1,7 +1,7 @@
 """The scripted engine: no model, deterministic answers that depend on the prompt, with declared shares of mistakes.
 
 For tests, demonstrations and builds at scale: a stage that never sees a wrong answer, a missing box, a repeated
-problem or a failed request proves nothing. The wording is in ``resources/engines/scripted_text.py``.
+problem or a failed request proves nothing. The wording is in ``resources/engines/scripted/text.py``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from resources.engines import scripted_text
 from resources.engines.options import EngineOptions
 from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling
+from resources.engines.scripted import text as scripted_text
 from resources.identity import canonical_json, digest128, hash_json
 
 VERSION = 1

@@ -1,6 +1,6 @@
 """The process that holds the model of the engine ``openvino``: frames in, tokens through the pipeline, frames out.
 
-Runs alone, started by ``resources/engines/openvino.py``. It decides nothing: every sampling value comes with the
+Runs alone, started by ``resources/engines/openvino/engine.py``. It decides nothing: every sampling value comes with the
 request, and each sample is a request of its own, with its own seed. No Dagster, no pydantic: it starts in a second.
 
 Frames in: ``load`` (once), ``ask``, ``cancel``. Frames out: ``ready``, ``refused`` (the load failed),
@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from resources.engines.child import leave_with_parent
-from resources.engines.frames import FrameError, read_frame, write_frame
+from resources.engines.process.child import leave_with_parent
+from resources.engines.process.frames import FrameError, read_frame, write_frame
 
 MAX_CONTEXT = 131_072
 """Longest context that is looked for in a tokenizer when nothing else says how long it is."""

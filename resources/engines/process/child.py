@@ -20,10 +20,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from resources.engines.frames import FrameError, read_frame, write_frame
+from resources.engines.process.frames import FrameError, read_frame, write_frame
 from resources.errors import EngineError
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 """Folder of the package ``resources``: the child finds it wherever the build was started."""
 
 _STDERR_LINES = 20

@@ -1,6 +1,6 @@
 """What the scripted engine says: reads the last problem of a prompt, works out an answer, words a solution.
 
-Pure functions of their arguments. Chances and failures are decided in ``resources/engines/scripted.py``.
+Pure functions of their arguments. Chances and failures are decided in ``resources/engines/scripted/engine.py``.
 """
 
 from __future__ import annotations

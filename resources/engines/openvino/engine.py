@@ -1,7 +1,7 @@
 """The embedded engine: a small model on this machine's CPU, in a process of its own.
 
 The parent's side: options, weights, the child's life, requests in and results out. The model lives in
-``resources/engines/openvino_worker.py``; the code server never loads it.
+``resources/engines/openvino/worker.py``; the code server never loads it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from resources.engines.child import Child
 from resources.engines.options import EngineOptions
+from resources.engines.process.child import Child
 from resources.engines.protocol import EngineRequest, EngineResult
 from resources.engines.weights import Weights, WeightsSource
 from resources.errors import EngineError, MissingExtraError
@@ -32,7 +32,7 @@ PRECISE: Mapping[str, str] = {
 }
 """Properties under which 999 of 1,000 texts do not depend on their neighbours (measured; ``docs/engines.md``)."""
 
-_WORKER = "resources.engines.openvino_worker"
+_WORKER = "resources.engines.openvino.worker"
 
 
 class OpenVinoOptions(EngineOptions):
