@@ -17,8 +17,8 @@ from dagster_project.language.drafts import Located
 from dagster_project.language.faults import Faults, suggest
 from dagster_project.language.files import Document, read_yaml
 from dagster_project.language.mistakes import check_words, keys_at, report
-from dagster_project.language.resolved import Place, Role, Source
-from dagster_project.language.words import ProfileWords
+from dagster_project.language.resolved import Limits, Place, Price, Role, Source
+from dagster_project.language.words import ROLE_WORDS, ProfileWords, RoleWords
 from resources.errors import RecipeError
 
 _SEEDS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz")
@@ -39,6 +39,11 @@ class Profile:
     settings: list[tuple[str, Located]] = field(default_factory=list)
     """Pairs (stage or glob, settings), in the order in which they hold: later ones replace earlier ones."""
     splits: dict[str, Located] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
+
+    def resolved_limits(self) -> Limits:
+        """What builds may spend."""
+        return Limits(**self.limits)
 
 
 def profile_names(folder: Path) -> list[str]:
@@ -92,6 +97,7 @@ def _merge(name: str, documents: list[Document]) -> Profile:
         for section, target in (("roles", profile.roles), ("sources", profile.sources), ("splits", profile.splits)):
             target |= {word: whole.part(section, word) for word in document.value.get(section) or {}}
         said = document.value.get("settings") or {}
+        profile.limits |= {word: value for word, value in (document.value.get("limits") or {}).items()}
         profile.settings += [(stage, whole.part("settings", stage)) for stage in said]
     return profile
 
@@ -153,14 +159,24 @@ def _role(name: str, written: Located, engines: Engines, faults: Faults) -> Role
     if engine not in list(engines.names):
         faults.add(f"unknown engine {engine!r}", written.inside("engine"), suggest(engine, engines.names, "engines"))
         return None
-    options = {key: value for key, value in written.value.items() if key != "engine"}
+    options = {key: value for key, value in written.value.items() if key not in ROLE_WORDS}
     model = engines.options(engine)
     try:
         model.model_validate(options)
     except ValidationError as error:
         report(error, options, lambda loc: written.inside(*loc), faults, known=lambda loc: keys_at(model, loc[:-1]))
         return None
-    return Role(name, written.place, engine, options)
+    said = RoleWords.model_validate(written.value)
+    price = said.price
+    return Role(
+        name,
+        written.place,
+        engine,
+        options,
+        devices=tuple(str(device) for device in said.devices or ()),
+        price=Price(**{**price.model_dump(), "date": price.date.isoformat()}) if price else None,
+        tokens_per_second=said.tokens_per_second,
+    )
 
 
 # -- sources ---------------------------------------------------------------------------------------------------------

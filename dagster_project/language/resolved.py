@@ -59,6 +59,20 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What an engine costs: ``per_gpu_hour``, or both prices by the token; and how one knows."""
+
+    source: str
+    date: str
+    """YYYY-MM-DD."""
+    currency: str = "USD"
+    per_gpu_hour: float | None = None
+    gpus: int | None = None
+    per_million_prompt_tokens: float | None = None
+    per_million_completion_tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """A model with an engine. ``engine`` names a class of ``resources.engines.catalog``; ``options`` are its words."""
 
@@ -66,6 +80,27 @@ class Role:
     place: Place
     engine: str
     options: Mapping[str, Any]
+    devices: tuple[str, ...] = ()
+    """Devices of this machine that the engine fills; none: the profile does not say."""
+    price: Price | None = None
+    tokens_per_second: float | None = None
+    """Declared speed (tokens out), for a plan without measurements."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that are counted while the engine runs: those that are paid, else the devices, else 1."""
+        return (self.price.gpus if self.price and self.price.gpus else None) or len(self.devices) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What builds may spend; None is no limit. A day is the last 24 hours over the whole store."""
+
+    max_cost: float | None = None
+    max_gpu_hours: float | None = None
+    max_cost_per_day: float | None = None
+    max_gpu_hours_per_day: float | None = None
+    currency: str = "USD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +165,8 @@ class Recipe:
     key_prefix: tuple[str, ...] = ()
     """Put before its asset keys: the profile, unless it is the one that the project file names. Two profiles of a
     recipe are two environments, and one must not show up as the other in the UI."""
+    limits: Limits = Limits()
+    """What builds may spend, as the profile says; ``build --max-cost`` makes it narrower."""
     preview_rows: int | None = None
     """Set by ``preview -n``: rows kept at every source, and most samples a row."""
 

@@ -6,6 +6,7 @@ These models check the shape of a file and are the source of the JSON Schemas th
 
 from __future__ import annotations
 
+import datetime
 import re
 from typing import Annotated, Any, Literal
 
@@ -180,21 +181,79 @@ class PieceWords(Words):
     )
 
 
+class PriceWords(Words):
+    """What a role's engine costs, and how one knows: by the hour of a GPU, or by the token."""
+
+    per_gpu_hour: float | None = Field(None, description="Price of one GPU for one hour.", ge=0)
+    gpus: int | None = Field(
+        None,
+        description="GPUs that are paid while the engine runs (default: the number of `devices`, else 1).",
+        ge=1,
+    )
+    per_million_prompt_tokens: float | None = Field(None, description="Price of a million tokens in.", ge=0)
+    per_million_completion_tokens: float | None = Field(None, description="Price of a million tokens out.", ge=0)
+    currency: str = Field("USD", description="Currency of the price.", pattern=r"^[A-Z]{3}$")
+    source: str = Field(description="Where the price is from: a page, a contract, a colleague.", min_length=1)
+    date: datetime.date = Field(description="When it was looked up (YYYY-MM-DD): prices move.")
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> PriceWords:
+        tokens = (self.per_million_prompt_tokens, self.per_million_completion_tokens)
+        both = "`per_million_prompt_tokens` and `per_million_completion_tokens`"
+        if (self.per_gpu_hour is None) == (tokens == (None, None)):
+            raise ValueError(f"a price is either `per_gpu_hour`, or {both}")
+        if self.per_gpu_hour is None and None in tokens:
+            raise ValueError(f"a price by the token needs {both}")
+        if self.per_gpu_hour is None and self.gpus is not None:
+            raise ValueError("`gpus` belongs to `per_gpu_hour`")
+        return self
+
+
 class RoleWords(BaseModel):
     """A role under a profile: an engine with its options, or the same as another role."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    engine: str | None = Field(None, description="The engine that answers: scripted, openvino, vllm, server.")
+    engine: str | None = Field(None, description="The engine that answers: files, openvino, scripted, server, vllm.")
     same_as: str | None = Field(None, description="Another role, whose engine this one shares.")
+    devices: list[str | int] | None = Field(
+        None,
+        description="Devices of this machine that the engine fills, by number or name. Engines whose devices overlap "
+        "are never loaded together.",
+        min_length=1,
+    )
+    price: PriceWords | None = Field(None, description="What it costs, for the plan and the limits.")
+    tokens_per_second: float | None = Field(
+        None, description="Tokens out a second, for the plan, until this store has a measurement.", gt=0
+    )
 
     @model_validator(mode="after")
     def _one(self) -> RoleWords:
         if (self.engine is None) == (self.same_as is None):
             raise ValueError("a role needs either `engine` or `same_as`")
-        if self.same_as is not None and self.model_extra:
-            raise ValueError(f"`same_as` takes no options, and here is `{next(iter(self.model_extra))}`")
+        if self.same_as is not None:
+            said = [*(self.model_extra or {}), *(word for word in ROLE_WORDS[2:] if getattr(self, word) is not None)]
+            if said:
+                raise ValueError(f"`same_as` takes no options, and here is `{said[0]}`")
         return self
+
+
+ROLE_WORDS = ("engine", "same_as", "devices", "price", "tokens_per_second")
+"""Keys of a role that are no options of its engine."""
+
+
+class LimitsWords(Words):
+    """What may be spent. Held inside every stage: in a terminal, by a click in the UI, and by a schedule."""
+
+    max_cost: float | None = Field(None, description="Most that one build may cost, in `currency`.", ge=0)
+    max_gpu_hours: float | None = Field(None, description="Most GPU-hours of one build.", ge=0)
+    max_cost_per_day: float | None = Field(
+        None, description="Most that all builds over this store may cost within 24 hours.", ge=0
+    )
+    max_gpu_hours_per_day: float | None = Field(
+        None, description="Most GPU-hours of all builds over this store within 24 hours.", ge=0
+    )
+    currency: str = Field("USD", description="Currency of the limits.", pattern=r"^[A-Z]{3}$")
 
 
 class ProfileWords(Words):
@@ -216,6 +275,7 @@ class ProfileWords(Words):
     splits: dict[Name, Literal["all"] | Annotated[int, Field(ge=1)]] = Field(
         default_factory=dict, description="Split -> another number of rows, or `all`."
     )
+    limits: LimitsWords | None = Field(None, description="What builds under this profile may spend.")
 
 
 class RecipeEntry(Words):

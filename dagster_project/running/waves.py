@@ -167,7 +167,8 @@ def _answer(run: _Run, engine: Engine, drain: Drain, requests: Iterator[EngineRe
     """Store each result as it comes; after Ctrl-C those under way, as long as ``drain`` waits."""
     is_said = False
     for result in engine.stream(drain.until_asked(requests)):
-        _store(run, result)
+        if result is not None:
+            _store(run, result)
         if drain.is_asked and not is_said:
             is_said = True
             run.progress.note(run.stage.name, "interrupted: waiting for answers under way; Ctrl-C again ends now")

@@ -28,8 +28,8 @@ class EngineClass(Protocol):
 
     options_type: type[EngineOptions]
 
-    def __call__(self, options: Any, *, where: str, cache: Path) -> Engine:
-        """Make the engine; load nothing."""
+    def __call__(self, options: Any, *, where: str, cache: Path, secrets: Mapping[str, str]) -> Engine:
+        """Make the engine; load nothing. ``secrets``: see :func:`make_engine`."""
         ...
 
 
@@ -51,7 +51,9 @@ def options_type(name: str, where: str = "engine catalog") -> type[EngineOptions
     return engine_class(name, where).options_type
 
 
-def make_engine(name: str, options: Mapping[str, Any], where: str, cache: Path) -> Engine:
+def make_engine(
+    name: str, options: Mapping[str, Any], where: str, cache: Path, secrets: Mapping[str, str] | None = None
+) -> Engine:
     """An engine, not started: cheap, loads no weights.
 
     Args:
@@ -59,6 +61,9 @@ def make_engine(name: str, options: Mapping[str, Any], where: str, cache: Path) 
         options: The words of the role in the profile.
         where: File and line of the role, for errors.
         cache: Folder for what an engine may keep between runs (converted weights, hashes of files).
+        secrets: Values of environment variables that the options name (``api_key_env``), where the caller has them
+            already (Dagster resolves an ``EnvVar`` itself); others are read from the environment when they are needed.
     """
     cls = engine_class(name, where)
-    return cls(read_options(cls.options_type, name, options, where), where=where, cache=cache)
+    options_ = read_options(cls.options_type, name, options, where)
+    return cls(options_, where=where, cache=cache, secrets=secrets or {})

@@ -83,8 +83,8 @@ class _PlannedEngine:
 
     name: str
 
-    def __init__(self, options: HubWeights, *, where: str, cache: Path) -> None:
-        del cache  # nothing is kept: nothing runs
+    def __init__(self, options: HubWeights, *, where: str, cache: Path, secrets: Mapping[str, str]) -> None:
+        del cache, secrets  # nothing is kept: nothing runs
         self._options = options
         self._where = where
 
@@ -94,10 +94,13 @@ class _PlannedEngine:
     def describe(self) -> Mapping[str, Any]:
         return {"engine": self.name, "weights": self.weights_id(), **self._options.model_dump(mode="json")}
 
+    def check(self) -> None:
+        self._refuse()
+
     def start(self) -> None:
         self._refuse()
 
-    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult]:
+    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult | None]:
         del requests
         self._refuse()
 

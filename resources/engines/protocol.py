@@ -1,7 +1,8 @@
 """What an engine is: it takes requests as it has room for them and gives results as they finish.
 
 ``Engine.stream`` pulls from an iterator, so a stage never holds more requests than the engine can work on, and yields
-each result as soon as it exists, so that it can be journaled before anything else happens.
+each result as soon as it exists, so that it can be journaled before anything else happens. Between results it yields
+``None`` from time to time, so that whoever pulls can look at the clock: at limits, at Ctrl-C, at the progress line.
 """
 
 from __future__ import annotations
@@ -10,12 +11,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-Mode = Literal["raw", "chat"]
+Mode = Literal["raw", "chat", "pre_query"]
+
+TICK_S = 1.0
+"""Longest silence of a stream: after so many seconds without a result it yields None."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is sent. ``raw``: ``text`` as it stands. ``chat``: ``messages`` under the model's own template."""
+    """What is sent.
+
+    * ``raw``: ``text`` as it stands. The engine puts the tokenizer's first token (BOS) before it, unless ``text``
+      begins with it already.
+    * ``chat``: ``messages`` under the model's own template, with its prompt for an answer. No second BOS is added to
+      what the template gives.
+    * ``pre_query``: the model's template up to where the user would speak (``messages`` may hold one system message):
+      a model that was tuned on conversations then writes a question.
+    """
 
     mode: Mode
     text: str = ""
@@ -38,6 +50,9 @@ class Sampling:
     repetition_penalty: float = 1.0
     max_tokens: int = 2048
     stop: tuple[str, ...] = ()
+    grammar: str = ""
+    """What the text must match: canonical JSON of one of {"json": schema}, {"regex": text}, {"choice": [texts]},
+    {"grammar": EBNF}. Empty: anything. An engine that cannot hold it refuses the request for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +103,31 @@ class Engine(Protocol):
         """Settings for the UI and the card; never a secret."""
         ...
 
+    def check(self) -> None:
+        """See, within seconds and without loading weights, whether ``start`` can work.
+
+        Looks at what is cheap to look at: the package is installed, the files are there, the device is there and large
+        enough, the server answers, knows the model and takes the key.
+
+        Raises:
+            EngineError: It cannot; says what is wrong and how to mend it. Also a MissingExtraError.
+        """
+        ...
+
     def start(self) -> None:
         """Load. Idempotent. Raises EngineError or MissingExtraError with the remedy."""
         ...
 
-    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult]:
-        """Answer all ``requests``; each asked sample gives exactly one result, in any order."""
+    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult | None]:
+        """Answer all ``requests``; each asked sample gives exactly one result, in any order.
+
+        Yields:
+            A result as soon as it exists; None when nothing ended for :data:`TICK_S`.
+
+        Raises:
+            EngineError: The engine is broken. If ``retryable``, ``stop`` and ``start`` may mend it, and what was asked
+                and not answered can be asked again; the caller knows which.
+        """
         ...
 
     def stop(self) -> None:

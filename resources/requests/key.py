@@ -118,6 +118,8 @@ def _sampling_json(sampling: Sampling) -> str:
     values |= {name: _count(name, getattr(sampling, name)) for name in _COUNTS}
     values["top_k"] = max(values["top_k"], 0)  # -1 and 0 both mean "no limit"
     values["stop"] = list(dict.fromkeys(sampling.stop))
+    if sampling.grammar:  # came later: keys without one stay as they were
+        values["grammar"] = sampling.grammar
     return canonical_json(values)
 
 

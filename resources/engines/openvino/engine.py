@@ -84,7 +84,8 @@ class OpenVinoEngine:
     name = "openvino"
     options_type: ClassVar[type[EngineOptions]] = OpenVinoOptions
 
-    def __init__(self, options: OpenVinoOptions, *, where: str, cache: Path) -> None:
+    def __init__(self, options: OpenVinoOptions, *, where: str, cache: Path, secrets: Mapping[str, str]) -> None:
+        del secrets  # local weights need none
         self._options = options
         self._where = where
         self._weights = Weights(options.source(), where=where, cache=cache)
@@ -111,6 +112,13 @@ class OpenVinoEngine:
             shown["path"] = Path(self._options.path).name
         return {"engine": self.name, "weights": self.weights_id(), **shown}
 
+    def check(self) -> None:
+        """The package is installed, and the weights are there (those of the Hub may still have to be downloaded)."""
+        if not _is_installed():
+            raise MissingExtraError.of("openvino-genai", "embedded", where=self._where)
+        if not self._options.hub:
+            self._weights.locate()
+
     def start(self) -> None:
         """Start the child and wait until the model is loaded (3 s for the default weights)."""
         if self._child is not None:
@@ -130,7 +138,7 @@ class OpenVinoEngine:
             raise self._refusal(path, answer)
         self._child = child
 
-    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult]:
+    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult | None]:
         """Answer each sample; closing the iterator early drops what is at work and keeps the model."""
         if self._is_streaming:
             raise EngineError(
@@ -163,7 +171,7 @@ class OpenVinoEngine:
 
     def _exchange(
         self, requests: Iterable[EngineRequest], open_samples: dict[int, tuple[int, int]]
-    ) -> Iterator[EngineResult]:
+    ) -> Iterator[EngineResult | None]:
         samples = ((request, index) for request in requests for index in _indices(request))
         is_more = True
         while True:

@@ -118,9 +118,9 @@ class ScriptedEngine:
     name = "scripted"
     options_type: ClassVar[type[EngineOptions]] = ScriptedOptions
 
-    def __init__(self, options: ScriptedOptions, *, where: str, cache: Path) -> None:
-        """Nothing can fail: ``where`` and ``cache`` are there because every engine takes them."""
-        del where, cache
+    def __init__(self, options: ScriptedOptions, *, where: str, cache: Path, secrets: Mapping[str, str]) -> None:
+        """Nothing can fail: ``where``, ``cache`` and ``secrets`` are there because every engine takes them."""
+        del where, cache, secrets
         self._options = options
         self._weights_id = f"scripted:{VERSION}:{hash_json(options.identity())[:16]}"
         self._key = digest128("scripted", self._weights_id)
@@ -135,13 +135,16 @@ class ScriptedEngine:
         changed = self._options.model_dump(mode="json", exclude_defaults=True)
         return {"engine": self.name, "weights": self._weights_id, **changed}
 
+    def check(self) -> None:
+        """Nothing is needed."""
+
     def start(self) -> None:
         """Nothing to load."""
 
     def stop(self) -> None:
         """Nothing to free."""
 
-    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult]:
+    def stream(self, requests: Iterable[EngineRequest]) -> Iterator[EngineResult | None]:
         """Answer each sample; at most ``max_in_flight`` are taken ahead of what was given back."""
         options = self._options
         flights: list[_Flight] = []

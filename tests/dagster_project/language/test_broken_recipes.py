@@ -634,11 +634,11 @@ CASES = [
     # -- profile
     Case("unknown key of a profile", P, "roles:", "role:", "local.yaml:2: unknown key 'role'. Write 'roles'"),
     Case(
-        "limits are for later",
+        "unknown limit",
         P,
         "roles:",
-        "limits: {usd: 5}\nroles:",
-        "local.yaml:2: unknown key 'limits'. Write 'splits'",
+        "limits: {max_costs: 5}\nroles:",
+        "local.yaml:2: unknown key 'max_costs'. Write 'max_cost'",
     ),
     Case(
         "profile of another name",

@@ -99,6 +99,7 @@ def test_every_field_of_a_request_is_in_the_key() -> None:
         "repetition_penalty",
         "max_tokens",
         "stop",
+        "grammar",
     }
     assert {field.name for field in dataclasses.fields(Prompt)} == {"mode", "text", "messages", "template_arguments"}
 
