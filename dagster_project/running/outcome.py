@@ -17,16 +17,57 @@ retry: built, with failed requests to ask again. unknown: a stage above is not b
 
 @dataclass(slots=True)
 class RequestCounts:
-    """Requests of one stage in one build. ``asked`` went to the engine; ``reused`` were in the store."""
+    """Requests of one stage in one build.
+
+    A wave is counted whole before its first request goes out, so ``total``, ``reused``, ``given_up`` and ``to_do`` are
+    exact from then on (a later wave adds to them): done = reused + given_up + completed + failed, of total.
+    """
 
     total: int = 0
+    """Samples that rows asked for; the same request from two rows counts twice."""
     reused: int = 0
+    """Of them, in the store already, or asked by an earlier row."""
+    given_up: int = 0
+    """Of them, rejected in earlier builds (max_attempts, or a failure that nothing mends): not asked again."""
+    to_do: int = 0
+    """Of them, to be asked in this build."""
     asked: int = 0
+    """Went to the engine so far, repetitions not counted."""
     completed: int = 0
     failed: int = 0
+    retried: int = 0
+    """Answers that failed and were asked again in this build."""
+    restarts: int = 0
+    """Times that a broken engine was started anew."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    """Of completions of this build."""
     engine_seconds: float = 0.0
+    """Wall seconds with the engine loaded, its start included."""
+    answering_seconds: float = 0.0
+    """Wall seconds from the first request until now: what rates are measured over."""
+    gpu_hours: float = 0.0
+    cost: float = 0.0
+    """What this stage cost in this build so far, in ``currency``."""
+    currency: str = ""
+    """Empty: the role has no price."""
+
+    @property
+    def done(self) -> int:
+        """Samples that need nothing more in this build."""
+        return self.reused + self.given_up + self.completed + self.failed
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At the rate so far; None before anything came back."""
+        ended = self.completed + self.failed
+        return self.answering_seconds * (self.to_do - ended) / ended if ended else None
+
+    @property
+    def expected_cost(self) -> float | None:
+        """Cost of the whole stage at the rate so far; None before anything came back, or without a price."""
+        ended = self.completed + self.failed
+        return self.cost * max(self.to_do, ended) / ended if ended and self.currency else None
 
 
 @dataclass(frozen=True, slots=True)
