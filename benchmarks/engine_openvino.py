@@ -22,7 +22,7 @@ from typing import Any
 
 from resources.engines.catalog import make_engine
 from resources.engines.openvino.engine import PRECISE
-from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling
+from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling, answers
 from resources.engines.weights import Weights, WeightsSource
 
 LINE = "{:<26} {:>7} {:>7} {:>7} {:>11} {:>9} {:>9}\n"
@@ -99,7 +99,7 @@ def soak(count: int, batch: int) -> None:
         for number in range(count)
     )
     started = time.monotonic()
-    for done, _ in enumerate(engine.stream(requests), 1):
+    for done, _ in enumerate(answers(engine.stream(requests)), 1):
         if done % max(1, count // 20) == 0:
             text = Path(f"/proc/{child}/status").read_text()
             memory = int(text.split("VmRSS:")[1].split()[0]) / 1024
@@ -159,7 +159,7 @@ def _run_engine(count: int, batch: int, is_precise: bool) -> tuple[float, float,
         started = time.monotonic()
         engine.start()
         loaded = time.monotonic()
-        tokens = sum(result.completion_tokens or 0 for result in engine.stream(_requests(count)))
+        tokens = sum(result.completion_tokens or 0 for result in answers(engine.stream(_requests(count))))
         done = time.monotonic()
         engine.stop()
     return loaded - started, done - loaded, tokens
@@ -168,7 +168,7 @@ def _run_engine(count: int, batch: int, is_precise: bool) -> tuple[float, float,
 def _texts(cache: str, requests: Iterable[EngineRequest], **options: Any) -> dict[int, str]:
     engine = make_engine("openvino", options, "benchmark", Path(cache))
     try:
-        return {result.number: _text(result) for result in engine.stream(requests)}
+        return {result.number: _text(result) for result in answers(engine.stream(requests))}
     finally:
         engine.stop()
 

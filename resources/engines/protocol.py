@@ -133,3 +133,8 @@ class Engine(Protocol):
     def stop(self) -> None:
         """Free memory and processes. Idempotent; safe after a failed start."""
         ...
+
+
+def answers(stream: Iterable[EngineResult | None]) -> Iterator[EngineResult]:
+    """The results of a stream without its ticks: for whoever has no clock to look at."""
+    return (result for result in stream if result is not None)

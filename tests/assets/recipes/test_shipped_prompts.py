@@ -15,7 +15,7 @@ from assets.generation.prompts import PromptFile
 from assets.generation.solve import Solve
 from resources.boxes import count_box_commands, last_box
 from resources.engines.catalog import make_engine
-from resources.engines.protocol import EngineRequest, Sampling
+from resources.engines.protocol import EngineRequest, Sampling, answers
 
 RECIPES = Path(assets.recipes.__file__).parent
 
@@ -98,7 +98,7 @@ def test_the_scripted_engine_knows_what_is_asked(shipped: Shipped, tmp_path: Pat
     engine = make_engine("scripted", {}, "test", tmp_path)
     sampling = Sampling(temperature=1.0, stop=prompt.stop)
     request = EngineRequest(0, prompt.render({"problem": PROBLEM}), sampling, seed_base=7, first=0, count=200)
-    texts = [result.text for result in engine.stream([request])]
+    texts = [result.text for result in answers(engine.stream([request]))]
     if shipped in SOLVE:
         assert sum(last_box(text) == "25" for text in texts) > 100
     else:

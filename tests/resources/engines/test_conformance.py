@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from resources.engines.catalog import make_engine
-from resources.engines.protocol import Engine, EngineRequest, Prompt, Sampling
+from resources.engines.protocol import Engine, EngineRequest, Prompt, Sampling, answers
 
 SHORT = Sampling(temperature=0.8, top_p=0.9, max_tokens=6, stop=("\n\n",))
 
@@ -55,7 +55,7 @@ def test_each_sample_has_one_result(engine: Engine) -> None:
     requests = [ask(5, 3), ask(1, 1), ask(2, 4, first=7), ask(9, 0), flush(11)]
     wanted = Counter({(5, i): 1 for i in range(3)} | {(1, 0): 1} | {(2, i): 1 for i in range(7, 11)} | {(11, 0): 1})
     engine.start()
-    found = list(engine.stream(requests))
+    found = list(answers(engine.stream(requests)))
     assert Counter((result.number, result.sample_index) for result in found) == wanted
     for result in found:
         if result.failure is None:
@@ -91,7 +91,7 @@ def test_requests_are_pulled_as_there_is_room(engine: Engine) -> None:
 def test_same_request_same_text(engine: Engine) -> None:
     requests = [ask(number, 3) for number in range(4)] + [flush(4)]
     rounds = [
-        {(result.number, result.sample_index): result.text for result in engine.stream(order)}
+        {(result.number, result.sample_index): result.text for result in answers(engine.stream(order))}
         for order in (requests, requests[-2::-1] + requests[-1:])
     ]
     other = [key for key in rounds[0] if rounds[0][key] != rounds[1][key]]
@@ -105,7 +105,7 @@ def test_stream_that_is_left_early_leaves_no_trace(engine: Engine) -> None:
     stream = engine.stream([ask(number, 4) for number in range(10)])
     next(stream)
     stream.close()  # type: ignore[attr-defined]  # all engines give generators
-    found = list(engine.stream([ask(77, 2), flush(78)]))
+    found = list(answers(engine.stream([ask(77, 2), flush(78)])))
     assert sorted((result.number, result.sample_index) for result in found) == [(77, 0), (77, 1), (78, 0)]
 
 

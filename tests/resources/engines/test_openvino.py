@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from resources.engines.catalog import make_engine
 from resources.engines.openvino.engine import OpenVinoEngine
 from resources.engines.openvino.worker import Model, _Open
-from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling
+from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling, answers
 from resources.errors import EngineError, MissingExtraError
 
 Make = Callable[..., Engine]
@@ -42,7 +42,7 @@ def test_every_sampling_value_and_the_sample_seed_reach_the_child(
     monkeypatch.setattr(engine._child, "send", lambda frame: (sent.append(frame), send(frame)))
     sampling = Sampling(0.3, 0.8, 40, 0.1, 0.2, 0.4, 1.1, 77, ("a", "b"))
     request = EngineRequest(1, Prompt("raw", "flush"), sampling, 2**31 - 1, 0, 2)
-    assert {result.text for result in engine.stream([request])} == {"flush2147483647", "flush0"}
+    assert {result.text for result in answers(engine.stream([request]))} == {"flush2147483647", "flush0"}
     assert sent[0]["sampling"] == {
         "temperature": 0.3,
         "top_p": 0.8,
@@ -53,6 +53,7 @@ def test_every_sampling_value_and_the_sample_seed_reach_the_child(
         "repetition_penalty": 1.1,
         "max_tokens": 77,
         "stop": ("a", "b"),
+        "grammar": "",
     }
 
 
@@ -68,7 +69,7 @@ def test_description_has_no_time_and_no_folder(parrot: Make, tmp_path: Path) -> 
 
 
 def test_permanent_failure_passes_through(parrot: Make) -> None:
-    found = {result.number: result for result in parrot().stream([raw(1, "too long"), raw(2, "flush")])}
+    found = {result.number: result for result in answers(parrot().stream([raw(1, "too long"), raw(2, "flush")]))}
     assert found[1].failure == "too long"
     assert found[1].is_permanent
     assert found[2].failure is None
@@ -83,7 +84,7 @@ def test_dead_child_is_an_error_that_can_be_tried_again(parrot: Make, text: str,
     with pytest.raises(EngineError, match=f"local.yaml:9: .*{says}.*Run the same command again") as caught:
         list(engine.stream([raw(1, text)]))
     assert caught.value.retryable
-    assert [result.number for result in engine.stream([raw(2, "flush")])] == [2], "a new child answers"
+    assert [result.number for result in answers(engine.stream([raw(2, "flush")]))] == [2], "a new child answers"
 
 
 REFUSED = [
@@ -207,7 +208,7 @@ def question(number: int) -> str:
     return f"{SHOTS}Problem:\nIda has {number + 3} nuts and finds {number + 5} more. How many?\n\nSolution:\n"
 
 
-def by_key(results: list[EngineResult]) -> dict[tuple[int, int], tuple[str, str, int | None]]:
+def by_key(results: Iterable[EngineResult]) -> dict[tuple[int, int], tuple[str, str, int | None]]:
     return {(r.number, r.sample_index): (r.text, r.finish_reason, r.completion_tokens) for r in results}
 
 
@@ -223,7 +224,7 @@ def test_model_answers_bad_prompts_with_failures_and_goes_on(model: Engine) -> N
         raw(5, "NUL \x00 and a special token <|im_end|>"),
         raw(6, question(1)),
     ]
-    found = {result.number: result for result in model.stream(requests)}
+    found = {result.number: result for result in answers(model.stream(requests))}
     says = {0: "empty", 1: "surrogate", 2: "8192 tokens or more", 3: "64 characters for each token", 4: "surrogate"}
     for number, part in says.items():
         assert found[number].is_permanent
@@ -243,7 +244,7 @@ def test_model_keeps_sampling_stop_strings_and_limits(model: Engine) -> None:
         raw(4, question(1), Sampling(1.0, max_tokens=2)),
         EngineRequest(5, Prompt("chat", messages=(("user", "Say yes."),)), greedy, 1, 0, 1),
     ]
-    found = {(result.number, result.sample_index): result for result in model.stream(requests)}
+    found = {(result.number, result.sample_index): result for result in answers(model.stream(requests))}
     whole = found[0, 0].text
     assert found[0, 1].text == whole
     assert "+" in whole
@@ -260,7 +261,7 @@ def test_model_in_a_fresh_home_writes_nothing_opens_no_socket_and_gives_the_same
     model: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = [raw(number, question(number), Sampling(0.8, max_tokens=16), count=3) for number in range(6)]
-    first = by_key(list(model.stream(requests)))
+    first = by_key(answers(model.stream(requests)))
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -272,7 +273,7 @@ def test_model_in_a_fresh_home_writes_nothing_opens_no_socket_and_gives_the_same
     # Another batch size, another order, nothing cached: the texts may not depend on it.
     other = make_engine("openvino", {"batch_size": 5}, "test", tmp_path / "cache")
     try:
-        second = by_key(list(other.stream(requests[::-1])))
+        second = by_key(answers(other.stream(requests[::-1])))
         handles = [str(fd.readlink()) for fd in Path(f"/proc/{child_pid(other)}/fd").iterdir()]
     finally:
         other.stop()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.engines.catalog import make_engine
-from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling
+from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling, answers
 from resources.engines.scripted.text import Sum, near_miss, new_problem_text, read_problem, read_sum
 
 EXAMPLES = "Problem:\nOne and one?\n\nSolution:\nIt is $\\boxed{2}$.\n\n\n"
@@ -30,11 +30,11 @@ def ask(problem: str, count: int = 1, *, number: int = 0, seed: int = 5, cue: st
 
 
 def texts(engine: Engine, requests: Iterable[EngineRequest]) -> dict[tuple[int, int], str]:
-    return {(result.number, result.sample_index): result.text for result in engine.stream(requests)}
+    return {(result.number, result.sample_index): result.text for result in answers(engine.stream(requests))}
 
 
 def results(engine: Engine, *requests: EngineRequest) -> list[EngineResult]:
-    return list(engine.stream(requests))
+    return list(answers(engine.stream(requests)))
 
 
 def test_same_request_same_text_in_any_order_and_company() -> None:
