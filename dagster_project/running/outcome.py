@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from dagster_project.running.throughput import Point
 from resources.errors import MathloomError
 from resources.store import Version
 
@@ -96,6 +97,8 @@ class Outcome:
     checks: Sequence[CheckResult]
     requests: RequestCounts = field(default_factory=RequestCounts)
     pending: int = 0
+    throughput: Sequence[Point] = ()
+    """Requests and tokens a second over the time of this build; empty where no request was asked."""
     seconds: float = 0.0
     peak_mb: float | None = None
     """Highest resident memory of this process while the stage ran, in MB; None where the system cannot say."""
