@@ -82,6 +82,7 @@ class _PlannedEngine:
     """Names its weights; starts nothing."""
 
     name: str
+    holds_device = False
 
     def __init__(self, options: HubWeights, *, where: str, cache: Path, secrets: Mapping[str, str]) -> None:
         del cache, secrets  # nothing is kept: nothing runs

@@ -94,6 +94,8 @@ class Engine(Protocol):
 
     name: str
     """The engine's word in a profile: scripted, openvino, ..."""
+    holds_device: bool
+    """Whether it fills a device of this machine while it runs: two such engines may have to take turns."""
 
     def weights_id(self) -> str:
         """Names the weights exactly (file hash, or repository and commit). Part of every request key. Does not load."""

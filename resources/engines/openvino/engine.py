@@ -82,6 +82,7 @@ class OpenVinoEngine:
     """One child process, started by ``start`` and ended by ``stop``; one stream at a time."""
 
     name = "openvino"
+    holds_device = True
     options_type: ClassVar[type[EngineOptions]] = OpenVinoOptions
 
     def __init__(self, options: OpenVinoOptions, *, where: str, cache: Path, secrets: Mapping[str, str]) -> None:

@@ -116,6 +116,7 @@ class ScriptedEngine:
     """Answers by rule. ``start`` and ``stop`` do nothing: there are no weights."""
 
     name = "scripted"
+    holds_device = False
     options_type: ClassVar[type[EngineOptions]] = ScriptedOptions
 
     def __init__(self, options: ScriptedOptions, *, where: str, cache: Path, secrets: Mapping[str, str]) -> None:
