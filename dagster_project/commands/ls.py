@@ -28,7 +28,7 @@ def ls(recipe: str | None, profile: str | None) -> None:
 
 def _stages(recipe: object) -> None:
     from dagster_project.language.resolved import Recipe
-    from dagster_project.requests_ahead import requests_ahead
+    from dagster_project.planning.ahead import requests_ahead
 
     assert isinstance(recipe, Recipe)
     ahead = requests_ahead(recipe)

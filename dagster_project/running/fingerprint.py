@@ -67,13 +67,17 @@ def states(workspace: Workspace) -> dict[str, State]:
             if any(found[parent] not in KNOWN for parent in stage.parents):
                 found[stage.name] = "unknown"
                 continue
-            found[stage.name] = _state(workspace, stage)
+            found[stage.name] = state_of(workspace, stage)
     finally:
         workspace.environment.stages = entries
     return found
 
 
-def _state(workspace: Workspace, stage: Stage) -> State:
+def state_of(workspace: Workspace, stage: Stage) -> State:
+    """The state of one stage whose parents are known.
+
+    Leaves its entry in the environment, in memory only: whoever walks over the stages puts the real entries back.
+    """
     parts = fingerprint_parts(workspace, stage, workspace.input_versions(stage))
     fingerprint = hash_json(parts)
     known = workspace.store.find(fingerprint)
@@ -82,7 +86,7 @@ def _state(workspace: Workspace, stage: Stage) -> State:
     version, built = known
     entry = Entry(version.kind, version.version, fingerprint)
     was = workspace.environment.stages.get(stage.name)
-    workspace.environment.stages[stage.name] = entry  # in memory only: states() puts the real entries back
+    workspace.environment.stages[stage.name] = entry
     if built.pending:
         return "retry"
     if was != entry:

@@ -11,7 +11,7 @@ from assets.generation.settings import GenerationSettings
 from dagster_project.language.load import load_recipe, shipped_recipes
 from dagster_project.language.profile import profile_names
 from dagster_project.language.resolved import Recipe
-from dagster_project.requests_ahead import requests_ahead
+from dagster_project.planning.ahead import requests_ahead
 
 RECIPES = Path(assets.recipes.__file__).parent
 PROFILES = {

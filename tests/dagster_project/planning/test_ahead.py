@@ -8,7 +8,7 @@ import pytest
 
 from dagster_project.language.load import load_project
 from dagster_project.language.resolved import Recipe
-from dagster_project.requests_ahead import requests_ahead
+from dagster_project.planning.ahead import requests_ahead
 
 
 def recipe(folder: Path, name: str, profile: str) -> Recipe:
