@@ -1,7 +1,11 @@
 """One child process that an engine talks to in frames: start, send, receive, notice its death, end it for certain.
 
-What the frames mean is the engine's business. The child must end by itself when its input ends or its parent changes
-(:func:`leave_with_parent`): then nothing stays behind, however the parent dies.
+What the frames mean is the engine's business. Nothing stays behind, whoever dies:
+
+* The parent is killed: the child sees it (:func:`leave_with_parent`) and ends its whole process group.
+* The child is killed: a thread of the parent ends what is left of the group.
+* Both are killed at once: where the child has processes of its own (``is_guarded``), a third process, which does
+  nothing but wait for the end of the parent, ends the group.
 """
 
 from __future__ import annotations
@@ -18,17 +22,43 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 from resources.engines.process.frames import FrameError, read_frame, write_frame
 from resources.errors import EngineError
 
-_ROOT = Path(__file__).resolve().parents[3]
-"""Folder of the package ``resources``: the child finds it wherever the build was started."""
+_PACKAGE = Path(__file__).resolve().parents[2]
+"""The package ``resources``."""
 
-_STDERR_LINES = 20
+_BOOT = """
+import sys, importlib.util as u
+spec = u.spec_from_file_location("resources", {package!r} + "/__init__.py")
+sys.modules["resources"] = u.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["resources"])
+from {module} import main
+main({parent})
+"""
+"""How a child begins. It finds ``resources`` wherever the build was started; the folder around it is not put on the
+path, since it may hold all packages of this interpreter, which are not for another one."""
+
+_STDERR_LINES = 300
+"""Lines of a child's error output that are kept: vLLM writes some 100 after the one that says why it fails."""
+
 _GOODBYE_S = 5.0
 """Time for a child to end by itself before it is killed. One step of a small model takes a tenth of a second."""
+
+_GUARD = """
+import os, select, signal, sys
+group, parent = int(sys.argv[1]), int(sys.argv[2])
+while os.getppid() == parent and not select.select([0], [], [], 1.0)[0]:
+    pass
+if os.getppid() != parent or not os.read(0, 1):
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+"""
+"""The guard: waits for a byte (the child has ended) or for the end of the parent (the child's group is to be ended)."""
 
 _PARENT_CHECK_S = 1.0
 _INTERRUPT_S = 0.2
@@ -38,41 +68,54 @@ _INTERRUPT_S = 0.2
 class Child:
     """A process that runs ``main(parent)`` of one module, in a session of its own: a Ctrl-C reaches only the parent."""
 
-    def __init__(self, module: str, *, where: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        where: str,
+        env: Mapping[str, str] | None = None,
+        python: str | None = None,
+        is_guarded: bool = False,
+        goodbye_s: float | None = None,
+    ) -> None:
         """Start it.
 
         Args:
             module: Importable module with a function ``main`` that takes the process id of the parent.
             where: For errors.
             env: The whole environment; default: that of this process.
+            python: Another interpreter. The module may then import the standard library, what that interpreter has, and
+                modules of ``resources`` that import no more; nothing else of this interpreter is visible there.
+            is_guarded: The child starts processes of its own, which must end even if child and parent are both killed.
+            goodbye_s: Time to end by itself when it is stopped, before it is killed.
         """
         self._where = where
+        self._goodbye_s = goodbye_s
         self._frames: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self._stderr: deque[str] = deque(maxlen=_STDERR_LINES)
-        code = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from {module} import main; main({os.getpid()})"
-        # -P: the current folder may hold a module that shadows a library's.
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", code],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                env=dict(env) if env is not None else None,
-            )
-        except OSError as exc:
-            raise EngineError(
-                f"cannot start the engine's process: {exc.strerror or exc}",
-                where=where,
-                fix="Free memory, or raise the limit on processes (ulimit -u).",
-                retryable=True,
-            ) from exc
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._process = self._popen(
+            [python or sys.executable, "-c", _BOOT.format(package=str(_PACKAGE), module=module, parent=os.getpid())],
+            subprocess.PIPE,
+            # The current folder may hold a module that shadows a library's. Not -P: only Python 3.11 knows it.
+            {**(os.environ if env is None else env), "PYTHONSAFEPATH": "1"},
+        )
         self._threads = [
             threading.Thread(target=self._read_frames, daemon=True, name=f"{module} frames"),
             threading.Thread(target=self._read_stderr, daemon=True, name=f"{module} stderr"),
+            threading.Thread(target=self._bury, daemon=True, name=f"{module} end"),
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            if is_guarded:
+                self._guard = self._popen(
+                    [sys.executable, "-I", "-S", "-c", _GUARD, str(self.pid), str(os.getpid())],
+                    subprocess.DEVNULL,
+                )
+        finally:
+            for thread in self._threads:
+                thread.start()
+            if is_guarded and self._guard is None:
+                self.stop()
 
     @property
     def pid(self) -> int:
@@ -86,20 +129,33 @@ class Child:
         except (OSError, ValueError) as exc:
             raise self._death() from exc
 
-    def receive(self) -> dict[str, Any]:
-        """Wait for the next frame. Raises EngineError when the child is gone."""
+    @overload
+    def receive(self) -> dict[str, Any]: ...
+
+    @overload
+    def receive(self, timeout_s: float | None) -> dict[str, Any] | None: ...
+
+    def receive(self, timeout_s: float | None = None) -> dict[str, Any] | None:
+        """Wait for the next frame; None when none came in ``timeout_s``. Raises EngineError when the child is gone."""
         # Not one long wait: libraries (Polars, for one) install a SIGINT handler that lets a wait go on, and a Ctrl-C
         # would then be seen only when the next frame comes.
+        end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
+            left = _INTERRUPT_S if end is None else min(_INTERRUPT_S, end - time.monotonic())
             try:
-                frame = self._frames.get(timeout=_INTERRUPT_S)
+                frame = self._frames.get(timeout=max(left, 0.0))
                 break
             except queue.Empty:
-                continue
+                if left < _INTERRUPT_S:
+                    return None
         if frame is None:
             self._frames.put(None)
             raise self._death()
         return frame
+
+    def last_words(self) -> list[str]:
+        """The last lines of its error output, without empty ones."""
+        return [line for line in list(self._stderr) if line]
 
     def stop(self) -> None:
         """End the process and all that it started. Idempotent."""
@@ -108,18 +164,37 @@ class Child:
             with contextlib.suppress(OSError):
                 stdin.raw.close()  # not the buffer: to flush it could wait for ever on a child that hangs
         try:
-            self._process.wait(_GOODBYE_S)
+            self._process.wait(_GOODBYE_S if self._goodbye_s is None else self._goodbye_s)
         except subprocess.TimeoutExpired:
             pass
         finally:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            if self._process.poll() is None:
+                self._end_group()
             self._process.wait()
         for thread in self._threads:
             thread.join(_GOODBYE_S)
         for pipe in (self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+
+    def _popen(self, command: list[str], output: int, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=output, stderr=output, env=env, start_new_session=True
+            )
+        except OSError as exc:
+            if isinstance(exc, FileNotFoundError | PermissionError | NotADirectoryError):
+                raise EngineError(
+                    f"cannot run the interpreter {command[0]!r}: {exc.strerror}",
+                    where=self._where,
+                    fix="Give `python` as the path of an interpreter, such as /path/to/venv/bin/python.",
+                ) from exc
+            raise EngineError(
+                f"cannot start the engine's process: {exc.strerror or exc}",
+                where=self._where,
+                fix="Free memory, or raise the limit on processes (ulimit -u).",
+                retryable=True,
+            ) from exc
 
     @property
     def _stdin(self) -> BinaryIO:
@@ -139,6 +214,24 @@ class Child:
             for line in self._process.stderr or ():
                 self._stderr.append(line.decode("utf-8", "replace").rstrip()[:500])
 
+    def _bury(self) -> None:
+        """In a thread: what a dead child leaves running holds memory, devices and the ends of the pipes.
+
+        At once, and never later: the process id is free from now on, and the guard must not end a stranger's group.
+        """
+        self._process.wait()
+        self._end_group()
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                guard.communicate(b".", timeout=_GOODBYE_S)
+            guard.kill()
+            guard.wait()
+
+    def _end_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def _death(self) -> EngineError:
         try:
             code = self._process.wait(_GOODBYE_S)
@@ -147,7 +240,7 @@ class Child:
         else:
             end = _name_exit(code)
         self._threads[1].join(_GOODBYE_S)  # the last words may still be in the pipe
-        words = " | ".join(line for line in self._stderr if line)[-600:]
+        words = " | ".join(self.last_words())[-600:]
         return EngineError(
             f"the engine's process {end}" + (f"; its last words: {words}" if words else ""),
             where=self._where,
@@ -167,7 +260,7 @@ def _name_exit(code: int) -> str:
 
 
 def leave_with_parent(parent: int) -> None:
-    """In a child: end as soon as the process ``parent`` is gone, also when it was killed.
+    """In a child: end, with all that it started, as soon as the process ``parent`` is gone, also when it was killed.
 
     The end of standard input says so too, but not while another process holds a copy of the pipe. Linux could send a
     signal (PR_SET_PDEATHSIG), but sends it when the *thread* that started the child ends, and a build may use threads.
@@ -176,6 +269,13 @@ def leave_with_parent(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(_PARENT_CHECK_S)
-        os._exit(1)
+        leave()
 
     threading.Thread(target=watch, daemon=True, name="parent watch").start()
+
+
+def leave() -> None:
+    """In a child: end now, with all that it started (a child leads a process group of its own)."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)

@@ -43,9 +43,9 @@ def main(parent):
             write_frame(out, {"op": "hanging"})
             time.sleep(3600)
         elif op == "litter":
-            import subprocess
-            helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
-            write_frame(out, {"pid": helper.pid})
+            if os.fork() == 0:  # holds the ends of all pipes, as a worker that is forked does
+                write_frame(out, {"pid": os.getpid()})
+                time.sleep(3600)
             time.sleep(3600)
 """
 
@@ -153,6 +153,54 @@ def test_stop_ends_a_child_that_hangs_and_its_helpers(child: Child, monkeypatch:
     assert wait_gone(helper, 2)
 
 
+def test_silence_ends_in_none(child: Child) -> None:
+    child.send({"op": "echo"})
+    assert child.receive(5.0) == {"op": "echo"}
+    started = time.monotonic()
+    assert child.receive(0.3) is None
+    assert child.receive(0.0) is None
+    assert 0.3 <= time.monotonic() - started < 2
+
+
+def test_helpers_of_a_killed_child_are_ended_and_its_death_is_seen(env: dict[str, str]) -> None:
+    child = Child("behaviours", where="here", env=env, is_guarded=True)
+    child.send({"op": "litter"})
+    helper = child.receive()["pid"]
+    os.kill(child.pid, signal.SIGKILL)
+    with pytest.raises(EngineError, match="was ended by SIGKILL"):
+        child.receive()
+    assert wait_gone(helper, 2)
+    child.stop()
+
+
+def test_guard_ends_with_the_child(env: dict[str, str]) -> None:
+    child = Child("behaviours", where="here", env=env, is_guarded=True)
+    assert child._guard
+    guard = child._guard.pid
+    assert is_running(guard)
+    child.stop()
+    assert not is_running(guard)
+
+
+def test_another_interpreter_sees_resources_and_not_our_packages(env: dict[str, str], tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "other")], check=True)
+    (tmp_path / "looker.py").write_text(
+        "import importlib.util as u, sys\n"
+        "from resources.engines.process.frames import write_frame\n"
+        "def main(parent):\n"
+        "    write_frame(sys.stdout.buffer, {'prefix': sys.prefix, 'sees': bool(u.find_spec('duckdb'))})\n"
+    )
+    child = Child("looker", where="here", env=env, python=str(tmp_path / "other/bin/python"))
+    assert child.receive() == {"prefix": str(tmp_path / "other"), "sees": False}
+    child.stop()
+
+
+def test_interpreter_that_is_not_there_is_an_error(env: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="cannot run the interpreter.*Give `python`") as caught:
+        Child("behaviours", where="here", env=env, python=str(tmp_path / "absent"))
+    assert not caught.value.retryable
+
+
 def test_stop_does_not_wait_for_a_pipe_that_nobody_reads(child: Child, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resources.engines.process.child._GOODBYE_S", 0.2)
     child.send({"op": "hang"})
@@ -174,22 +222,30 @@ def _send_into_full_pipe(child: Child) -> None:
         return
 
 
-@pytest.mark.parametrize("way", ["killed", "exits", "interrupted"])
-def test_child_ends_with_its_parent(env: dict[str, str], way: str) -> None:
-    code = (
-        "import sys; from resources.engines.process.child import Child\n"
-        "child = Child('behaviours', where='here')\n"
-        "child.send({'op': 'hang'}); child.receive(); print(child.pid, flush=True)\n"
-    )
-    code += "sys.exit(0)\n" if way == "exits" else "child.receive()\n"
+PARENT = """
+import sys, time; from resources.engines.process.child import Child
+child = Child("behaviours", where="here", is_guarded=True)
+child.send({"op": "litter"}); print(child.pid, child.receive()["pid"], child._guard.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("way", ["killed", "exits", "interrupted", "killed with its child"])
+def test_child_its_helpers_and_its_guard_end_with_the_parent(env: dict[str, str], way: str) -> None:
+    code = PARENT + ("sys.exit(0)" if way == "exits" else "time.sleep(3600)")
     root = str(Path(__file__).resolve().parents[3])
     parent_env = {**env, "PYTHONPATH": env["PYTHONPATH"] + os.pathsep + root}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=parent_env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as parent:
         assert parent.stdout
-        pid = int(parent.stdout.readline())
-        if way != "exits":
-            parent.send_signal(signal.SIGKILL if way == "killed" else signal.SIGINT)
+        pids = [int(word) for word in parent.stdout.readline().split()]
+        assert len(pids) == 3
+        if way == "interrupted":
+            parent.send_signal(signal.SIGINT)
+        elif way != "exits":
+            parent.kill()
+        if way == "killed with its child":
+            os.kill(pids[0], signal.SIGKILL)
         parent.wait(10)
-    assert wait_gone(pid, 5), "the child stayed behind"
+    left = [pid for pid in pids if not wait_gone(pid, 5)]
+    assert left == []
