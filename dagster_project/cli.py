@@ -13,14 +13,14 @@ from pathlib import Path
 
 import click
 
-from resources.errors import MathloomError, MissingExtraError, RecipeError, SeedError, SqlFileError
+from resources.errors import FileError, MathloomError, MissingExtraError, RecipeError, SeedError, SqlFileError
 from resources.store.layout import explain_os_error
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
-_USAGE = (RecipeError, SqlFileError, SeedError, MissingExtraError)
+_USAGE = (RecipeError, SqlFileError, SeedError, FileError, MissingExtraError)
 
 VERBS = {
     "init": ("dagster_project.commands.init", "init"),

@@ -47,12 +47,20 @@ class SeedError(MathloomError):
     """A seed source is absent, empty, or lacks a column. A bad *row* is a reject, never this."""
 
 
+class FileError(MathloomError):
+    """A file that a command was given (completions to import, an export to write) is not what it must be."""
+
+
 class StoreError(MathloomError):
     """The store on disk cannot be read or written (permission, full disk, a broken manifest)."""
 
 
 class EngineError(MathloomError):
     """An engine cannot start, died, or refuses what it is asked."""
+
+
+class LimitError(MathloomError):
+    """A build would spend, or has spent, more than its profile allows. What was answered is stored."""
 
 
 class LawError(MathloomError):
