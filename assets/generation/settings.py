@@ -42,10 +42,17 @@ class GenerationSettings(Settings):
     max_tokens: int = Field(2048, description="Longest completion, in tokens.", ge=1, le=1_000_000)
     stop: tuple[str, ...] = Field((), description="Stop phrases beside those of the prompt.", max_length=MAX_STOPS)
     salt: str = Field("", description="Another word asks for other samples than those stored.", max_length=200)
+    retries: int = operational(
+        1,
+        description="Times that a failed request is asked again within one build, before its failure is recorded.",
+        ge=0,
+    )
     max_failure_share: float = operational(
         0.05, description="Share of failed requests above which the stage stops.", ge=0, le=1
     )
-    max_attempts: int = operational(3, description="Attempts, over all builds, before a request is rejected.", ge=1)
+    max_attempts: int = operational(
+        3, description="Builds in which a request may fail before it is a reject and is asked no more.", ge=1
+    )
     batch_rows: int = operational(256, description="Rows that are worked on together.", ge=1, le=100_000)
 
     @field_validator("prompt", "samples")

@@ -8,14 +8,11 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 DRAIN_S = 15.0
 """Longest wait for answers under way: a batch of the embedded model ends in about ten seconds on two cores."""
-
-Item = TypeVar("Item")
 
 
 class Drain:
@@ -23,6 +20,11 @@ class Drain:
 
     def __init__(self) -> None:
         self.deadline: float | None = None
+
+    def begin(self) -> None:
+        """Ask for nothing more from now on, for another reason than Ctrl-C."""
+        if self.deadline is None:
+            self.deadline = time.monotonic() + DRAIN_S
 
     @property
     def is_asked(self) -> bool:
@@ -33,13 +35,6 @@ class Drain:
     def is_over(self) -> bool:
         """Whether to wait no longer."""
         return self.deadline is not None and time.monotonic() > self.deadline
-
-    def until_asked(self, items: Iterable[Item]) -> Iterator[Item]:
-        """``items``, which end early when Ctrl-C is pressed."""
-        for item in items:
-            yield item
-            if self.is_asked:
-                return
 
 
 @contextmanager
@@ -62,7 +57,7 @@ def draining() -> Iterator[Drain]:
 
     def hold(number: int, _frame: object) -> None:
         pressed.append(number)
-        drain.deadline = time.monotonic() + DRAIN_S
+        drain.begin()
         restore()
 
     for number in before:

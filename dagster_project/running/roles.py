@@ -1,7 +1,8 @@
 """Roles and their engines: made from the profile, started at the first missing request, stopped for another role.
 
-Two roles with the same engine and options share one process. Only one engine is loaded at a time: on one machine they
-compete for the same device; sharing a device by declaration comes with the ``devices:`` of a later issue.
+Two roles with the same engine and options share one process. An engine stays loaded until another one needs a device
+that it fills: roles that name other devices stay side by side, a role that names none may fill all of them. Engines
+that fill no device of this machine (a server's, say) disturb nobody.
 """
 
 from __future__ import annotations
@@ -24,14 +25,21 @@ class Roles:
         self._cache = cache
         self._engines: dict[str, Engine] = {}
         self._weights: dict[str, str] = {}
-        self._running: str | None = None
+        self._running: dict[str, frozenset[str]] = {}  # key of the engine -> devices
+        self._secrets: dict[str, str] = {}
+
+    def give_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Values of environment variables that options name, as Dagster resolved them. Before an engine is made."""
+        self._secrets.update(secrets)
 
     def engine(self, role: str) -> Engine:
         """The engine of ``role``, made but not started."""
         key = self._key(role)
         if key not in self._engines:
             declared = self._recipe.roles[role]
-            self._engines[key] = make_engine(declared.engine, declared.options, str(declared.place), self._cache)
+            self._engines[key] = make_engine(
+                declared.engine, declared.options, str(declared.place), self._cache, self._secrets
+            )
         return self._engines[key]
 
     def weights_id(self, role: str) -> str:
@@ -42,26 +50,39 @@ class Roles:
         return self._weights[key]
 
     def started(self, role: str) -> Engine:
-        """The engine of ``role``, loaded. Another role's engine is stopped first."""
-        key = self._key(role)
-        if self._running not in (None, key):
-            self.stop()
-        engine = self.engine(role)
-        self._running = key
+        """The engine of ``role``, loaded. Engines that fill a device that it needs are stopped first."""
+        key, engine = self._key(role), self.engine(role)
+        if key not in self._running:
+            engine.check()
+            self._free(frozenset(self._recipe.roles[role].devices), engine)
+            self._running[key] = frozenset(self._recipe.roles[role].devices)
         engine.start()
         return engine
 
-    def stop(self) -> None:
-        """Stop what runs."""
-        if self._running is not None:
-            self._engines[self._running].stop()
-            self._running = None
+    def stop(self, role: str | None = None) -> None:
+        """Stop the engine of ``role``, or all that run."""
+        wanted = self._running if role is None else {self._key(role)} & self._running.keys()
+        for key in list(wanted):
+            self._stop(key)
 
     def describe(self, role: str) -> Mapping[str, Any]:
         """Engine, weights and options of a role, for provenance and the UI."""
         declared = self._recipe.roles[role]
         return {"engine": declared.engine, "weights": self.weights_id(role), **self.engine(role).describe()}
 
+    def _free(self, devices: frozenset[str], engine: Engine) -> None:
+        """Stop what fills a device that ``engine`` needs."""
+        if not engine.holds_device:
+            return
+        for key, held in list(self._running.items()):
+            is_shared = not (devices and held) or not devices.isdisjoint(held)
+            if is_shared and self._engines[key].holds_device:
+                self._stop(key)
+
+    def _stop(self, key: str) -> None:
+        del self._running[key]
+        self._engines[key].stop()
+
     def _key(self, role: str) -> str:
         declared = self._recipe.roles[role]
-        return hash_json([declared.engine, dict(declared.options)])
+        return hash_json([declared.engine, dict(declared.options), sorted(declared.devices)])

@@ -24,11 +24,12 @@ from dagster_project.running.checking import check_version, remember, run_checks
 from dagster_project.running.failures import stage_errors
 from dagster_project.running.fingerprint import fingerprint_parts
 from dagster_project.running.funnel import histogram, measure
+from dagster_project.running.generation.run import run_generation
 from dagster_project.running.laws import check_law
 from dagster_project.running.lineage import release_context
 from dagster_project.running.memory import peak_mb, reset_peak
 from dagster_project.running.outcome import CheckResult, Outcome, Progress, RequestCounts
-from dagster_project.running.waves import run_waves
+from dagster_project.running.throughput import Throughput
 from dagster_project.running.workspace import Workspace
 from resources.errors import CheckError, LawError
 from resources.identity import hash_json
@@ -67,14 +68,15 @@ def _bring_up_to_date(workspace: Workspace, stage: Stage, run_id: str, progress:
     parts = fingerprint_parts(workspace, stage, inputs)
     fingerprint = hash_json(parts)
     known = None if force else workspace.store.find(fingerprint)
-    counts = RequestCounts()
+    counts, throughput = RequestCounts(), Throughput()
     if known is not None and not known[1].pending:
         version, built = known
         results = check_version(workspace, stage, version)
         _refuse(stage, workspace, results)
         state, pending = "reused", 0
     else:
-        version, results, counts, pending = _build(workspace, stage, inputs, progress)
+        version, results, counts, throughput = _build(workspace, stage, inputs, progress, run_id)
+        pending = counts.failed
         seconds = round(time.monotonic() - started, 3)
         run = {"run_id": run_id, "seconds": seconds, "peak_mb": peak_mb(), "requests": asdict(counts)}
         built = Built(fingerprint, stage.kind.name, version.version, parts, run, pending)
@@ -93,6 +95,7 @@ def _bring_up_to_date(workspace: Workspace, stage: Stage, run_id: str, progress:
         checks=results,
         requests=counts,
         pending=pending,
+        throughput=throughput.points(),
         seconds=time.monotonic() - started,
         peak_mb=peak_mb(),
     )
@@ -111,11 +114,11 @@ def link_release(workspace: Workspace, version: Version) -> None:
 
 
 def _build(
-    workspace: Workspace, stage: Stage, inputs: Inputs, progress: Progress
-) -> tuple[Version, list[CheckResult], RequestCounts, int]:
+    workspace: Workspace, stage: Stage, inputs: Inputs, progress: Progress, run_id: str
+) -> tuple[Version, list[CheckResult], RequestCounts, Throughput]:
     where = f"{workspace.recipe.name}/{stage.name}"
     schemas = stage.kind.outputs(stage.settings)
-    counts = RequestCounts()
+    counts, throughput = RequestCounts(), Throughput()
     with (
         _scratch(workspace) as scratch,
         workspace.store.stage(stage.kind.name, schemas, where=where) as staging,
@@ -123,7 +126,9 @@ def _build(
         facts: dict[str, Any] = {}
         with _session(workspace, stage, inputs, scratch) as session:
             if isinstance(stage.kind, GenerationKind):
-                counts = run_waves(workspace, stage, _tables(inputs), session, staging, scratch, progress, facts)
+                counts, throughput = run_generation(
+                    workspace, stage, _tables(inputs), session, staging, scratch, progress, facts, run_id=run_id
+                )
             else:
                 _run_table(workspace, stage, inputs, session, staging, facts)
         written = staging.close()
@@ -136,7 +141,7 @@ def _build(
         _refuse(stage, workspace, results)
         version = staging.commit(facts)
         remember(workspace, stage, version, results[1:])  # the first is the law, which its version proves
-    return version, results, counts, counts.failed
+    return version, results, counts, throughput
 
 
 def _refuse(stage: Stage, workspace: Workspace, results: Sequence[CheckResult]) -> None:

@@ -20,6 +20,7 @@ from assets.seeds.sources import Pinned, SourceSpec, resolve
 from dagster_project.language.lock import read_lock
 from dagster_project.language.resolved import Recipe, Ref, Stage
 from dagster_project.running.roles import Roles
+from dagster_project.running.spending import Spent
 from resources.errors import StoreError
 from resources.requests.store import RequestStore
 from resources.sql import Part, View, open_session
@@ -39,6 +40,8 @@ class Workspace:
         self.roles = Roles(recipe, root / "cache")
         self.prompts = PromptFolder(recipe.prompts_folder)
         self.environment = Environment.load(root, recipe.name, self.environment_name)
+        self.spent = Spent()
+        """What the stages of this build have spent."""
         self._requests: RequestStore | None = None
         self._pins: dict[str, Pinned] = {}
 

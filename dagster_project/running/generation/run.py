@@ -1,0 +1,109 @@
+"""One generation stage from its rows to its tables: waves of requests, each counted, asked once and stored; then rows.
+
+The stage's rows stream past a few times, a batch at a time: once a wave to count, once to ask for what is missing, once
+to finish. Which row asked for what lies in a scratch file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from assets.kinds import Table
+from dagster_project.language.resolved import Stage
+from dagster_project.running.generation.answer import answer
+from dagster_project.running.generation.asks import (
+    KeyedAsks,
+    generation_kind,
+    keyed_asks,
+    shape,
+    weights_id,
+    with_keys,
+)
+from dagster_project.running.generation.count import count_wave, requests_to_do
+from dagster_project.running.generation.finish import finish, rows_with_completions
+from dagster_project.running.generation.state import GenerationRun
+from dagster_project.running.outcome import Progress, RequestCounts
+from dagster_project.running.spending import Meter
+from dagster_project.running.throughput import Throughput
+from dagster_project.running.workspace import Workspace
+from resources.store import Staging
+from resources.usage import Usage, UsageLog
+
+
+def run_generation(
+    workspace: Workspace,
+    stage: Stage,
+    inputs: Mapping[str, Sequence[Table]],
+    session: duckdb.DuckDBPyConnection,
+    staging: Staging,
+    scratch: Path,
+    progress: Progress,
+    facts: dict[str, Any],
+    *,
+    run_id: str,
+) -> tuple[RequestCounts, Throughput]:
+    """Ask for what is missing, then write rows, rejects and the ledger. Returns what was asked and reused, and when.
+
+    Raises:
+        EngineError: The engine cannot start or died, or too large a share of requests failed.
+        LimitError: A limit of the profile is reached.
+
+    Whatever is raised: what was answered is stored and will not be asked for again.
+    """
+    table = inputs[generation_kind(stage).main_input][0]
+    meter = _meter(workspace, stage, run_id)
+    run = GenerationRun(workspace, stage, table, scratch, progress, meter)
+    try:
+        for number in range(run.kind.waves):
+            if not _wave(run, number, session):
+                break
+    finally:
+        meter.close(run.counts)
+        run.requests.flush()
+    run.requests.seal()
+    finish(run, staging, facts)
+    return run.counts, run.throughput
+
+
+def _wave(run: GenerationRun, number: int, session: duckdb.DuckDBPyConnection) -> bool:
+    """One wave over the whole stage. False when no row asked for anything."""
+    if number:
+        run.requests.seal()
+    wave = count_wave(run, number, _asked(run, number), session)
+    run.progress.requests(run.stage.name, run.counts)
+    if wave.to_do:
+        answer(run, requests_to_do(run, wave, _asked(run, number)))
+    return wave.asks > 0
+
+
+def _asked(run: GenerationRun, number: int) -> Iterator[KeyedAsks]:
+    """What the rows ask for in wave ``number``; the same each time, until the next wave begins."""
+    if number == 0:
+        yield from keyed_asks(run.workspace, run.stage, run.table)
+        return
+    for batch, completed in rows_with_completions(run, waves=number):
+        asks = run.kind.next_requests(batch.rows, completed, run.stage.settings, run.workspace.prompts)
+        if asks:
+            yield with_keys(batch, asks, run.weights)
+
+
+def _meter(workspace: Workspace, stage: Stage, run_id: str) -> Meter:
+    recipe = workspace.recipe
+    assert stage.role is not None
+    role = recipe.roles[stage.role]
+    names = Usage(
+        recipe=recipe.name,
+        profile=recipe.profile,
+        stage=stage.name,
+        role=role.name,
+        engine=role.engine,
+        weights=weights_id(workspace, stage),
+        shape=shape(workspace, stage),
+        run_id=run_id,
+    )
+    where = f"{recipe.name}/{stage.name}"
+    return Meter(names, role, recipe.limits, UsageLog(workspace.root), workspace.spent, where=where)
