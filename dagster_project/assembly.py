@@ -1,5 +1,8 @@
 """``build_definitions``: the only place that makes Dagster ``Definitions``. Reads no environment and no file."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import dagster as dg
 
 from dagster_project.builds import builds_resource
@@ -8,13 +11,20 @@ from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.outcome import Progress
 
 
-def build_definitions(project: Project, *, progress: Progress | None = None, force: bool = False) -> dg.Definitions:
+def build_definitions(
+    project: Project,
+    *,
+    progress: Progress | None = None,
+    force: bool = False,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> dg.Definitions:
     """All recipes of ``project`` as assets, checks and jobs.
 
     Args:
         project: What :func:`dagster_project.language.load.load_project` gave.
         progress: Who watches builds; None writes to the run's log.
         force: Build stages again even if the store has their versions.
+        environment: Where the keys of servers are; those that it holds become EnvVars of their roles' resources.
     """
     recipes: dict[str, Recipe] = dict(project.recipes)
     resources: dict[str, object] = {"builds": builds_resource(project.store, recipes, progress=progress, force=force)}
@@ -22,7 +32,7 @@ def build_definitions(project: Project, *, progress: Progress | None = None, for
     jobs = []
     for recipe in recipes.values():
         assets += recipe_assets(recipe)
-        resources |= role_resources(recipe)
+        resources |= role_resources(recipe, environment)
         group = recipe.name.replace("-", "_")
         jobs.append(
             dg.define_asset_job(

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from dagster_project.language.resolved import Recipe
+from dagster_project.language.resolved import Recipe, Role
 from dagster_project.run_log import LogProgress
 from dagster_project.running.outcome import Progress
+from dagster_project.running.roles import Roles
 from dagster_project.running.workspace import Workspace
 
 
@@ -60,10 +62,48 @@ def builds_resource(
 
 
 class EngineRole(dg.ConfigurableResource):
-    """One role of a recipe, as its profile configures it; shown in the UI beside the assets that use it."""
+    """The model that plays one role of a recipe, as its profile configures it.
+
+    A run takes engine and options from here, so what the launchpad changes holds for that run. The engine itself is
+    made by the run's workspace, at the first missing request.
+    """
 
     recipe: str = Field(description="The recipe that declares the role.")
     profile: str = Field(description="The profile that gives it an engine.")
     role: str = Field(description="The role's name.")
     engine: str = Field(description="Which engine answers its requests.")
     options: dict[str, Any] = Field(default_factory=dict, description="The engine's options, as the profile says them.")
+    devices: list[str] = Field(default_factory=list, description="Devices of this machine that the engine fills.")
+    price: dict[str, Any] = Field(default_factory=dict, description="What it costs, with source and date.")
+    api_key: str | None = Field(
+        None, description="The key of a server, taken from the environment variable that `api_key_env` names."
+    )
+
+    def configure(self, roles: Roles) -> None:
+        """Tell the engines of a run what this resource says."""
+        name = self.options.get(KEY_OPTION)
+        roles.configure(self.role, self.engine, self.options, {name: self.api_key} if name and self.api_key else {})
+
+
+KEY_OPTION = "api_key_env"
+"""Option of an engine that names the environment variable of its key."""
+
+
+def engine_role(recipe: Recipe, role: Role, environment: Mapping[str, str]) -> EngineRole:
+    """The resource of ``role``. Its key is an EnvVar where ``environment`` has the variable.
+
+    Elsewhere it is left out, since Dagster refuses to begin a run whose EnvVar is absent, and a run that finds all its
+    answers in the store needs no key; the engine's own check says what is missing when one is needed.
+    """
+    key = role.options.get(KEY_OPTION)
+    price = {name: value for name, value in asdict(role.price).items() if value is not None} if role.price else {}
+    return EngineRole(
+        recipe=recipe.name,
+        profile=recipe.profile,
+        role=role.name,
+        engine=role.engine,
+        options=dict(role.options),
+        devices=list(role.devices),
+        price=price,
+        api_key=dg.EnvVar(key) if isinstance(key, str) and key in environment else None,
+    )

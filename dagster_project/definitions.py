@@ -19,7 +19,7 @@ def _load() -> dg.Definitions:
     named = os.environ.get("MATHLOOM_PROJECT")
     file = Path(named) if named else find_project_file(Path.cwd())
     profile = os.environ.get("MATHLOOM_PROFILE") or None
-    return build_definitions(load_project(file, profile))
+    return build_definitions(load_project(file, profile), environment=os.environ)
 
 
 defs = _load()

@@ -3,13 +3,13 @@
 No ``from __future__ import annotations`` here: Dagster 1.13 then refuses the typed ``context`` argument of an asset.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from assets.kinds import TableKind
-from dagster_project.builds import Builds, EngineRole
+from dagster_project.builds import Builds, EngineRole, engine_role
 from dagster_project.language.resolved import Recipe, Stage
 from dagster_project.metadata import after_build, check_result, column_lineage, column_schema
 from dagster_project.running.stage import CheckFailure, build_stage
@@ -24,14 +24,9 @@ def recipe_assets(recipe: Recipe) -> list[dg.AssetsDefinition]:
     return [_stage_asset(recipe, stage) for stage in recipe.stages.values()]
 
 
-def role_resources(recipe: Recipe) -> dict[str, EngineRole]:
-    """The resource of each role, keyed ``recipe__role``."""
-    return {
-        role_key(recipe, name): EngineRole(
-            recipe=recipe.name, profile=recipe.profile, role=name, engine=role.engine, options=dict(role.options)
-        )
-        for name, role in recipe.roles.items()
-    }
+def role_resources(recipe: Recipe, environment: Mapping[str, str]) -> dict[str, EngineRole]:
+    """The resource of each role, keyed ``recipe__role``. ``environment``: where its key would be."""
+    return {role_key(recipe, name): engine_role(recipe, role, environment) for name, role in recipe.roles.items()}
 
 
 def role_key(recipe: Recipe, role: str) -> str:
@@ -71,6 +66,9 @@ def _stage_asset(recipe: Recipe, stage: Stage) -> dg.AssetsDefinition:
         progress = builds.progress(context.log)
         try:
             workspace = builds.workspace(recipe.name)
+            if stage.role:
+                role: EngineRole = getattr(context.resources, role_key(recipe, stage.role))
+                role.configure(workspace.roles)
             outcome = build_stage(workspace, stage, run_id=context.run.run_id, progress=progress, force=builds.force)
         except MathloomError as error:
             progress.stage_failed(stage.name, error)

@@ -8,10 +8,11 @@ that fill no device of this machine (a server's, say) disturb nobody.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dagster_project.language.resolved import Recipe
+from dagster_project.language.resolved import Recipe, Role
 from resources.engines.catalog import make_engine
 from resources.engines.protocol import Engine
 from resources.identity import hash_json
@@ -21,22 +22,26 @@ class Roles:
     """The engines of one recipe under one profile."""
 
     def __init__(self, recipe: Recipe, cache: Path) -> None:
-        self._recipe = recipe
         self._cache = cache
         self._engines: dict[str, Engine] = {}
         self._weights: dict[str, str] = {}
         self._running: dict[str, frozenset[str]] = {}  # key of the engine -> devices
+        self._said: dict[str, Role] = dict(recipe.roles)
         self._secrets: dict[str, str] = {}
 
-    def give_secrets(self, secrets: Mapping[str, str]) -> None:
-        """Values of environment variables that options name, as Dagster resolved them. Before an engine is made."""
+    def configure(self, role: str, engine: str, options: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        """Let ``role`` be answered as a Dagster resource says: the profile's words, or what a launch puts there.
+
+        Before its engine is made; later words change nothing. ``secrets``: values of variables that options name.
+        """
+        self._said[role] = replace(self._said[role], engine=engine, options=options)
         self._secrets.update(secrets)
 
     def engine(self, role: str) -> Engine:
         """The engine of ``role``, made but not started."""
         key = self._key(role)
         if key not in self._engines:
-            declared = self._recipe.roles[role]
+            declared = self._said[role]
             self._engines[key] = make_engine(
                 declared.engine, declared.options, str(declared.place), self._cache, self._secrets
             )
@@ -54,8 +59,8 @@ class Roles:
         key, engine = self._key(role), self.engine(role)
         if key not in self._running:
             engine.check()
-            self._free(frozenset(self._recipe.roles[role].devices), engine)
-            self._running[key] = frozenset(self._recipe.roles[role].devices)
+            self._free(frozenset(self._said[role].devices), engine)
+            self._running[key] = frozenset(self._said[role].devices)
         engine.start()
         return engine
 
@@ -67,7 +72,7 @@ class Roles:
 
     def describe(self, role: str) -> Mapping[str, Any]:
         """Engine, weights and options of a role, for provenance and the UI."""
-        declared = self._recipe.roles[role]
+        declared = self._said[role]
         return {"engine": declared.engine, "weights": self.weights_id(role), **self.engine(role).describe()}
 
     def _free(self, devices: frozenset[str], engine: Engine) -> None:
@@ -84,5 +89,5 @@ class Roles:
         self._engines[key].stop()
 
     def _key(self, role: str) -> str:
-        declared = self._recipe.roles[role]
+        declared = self._said[role]
         return hash_json([declared.engine, dict(declared.options), sorted(declared.devices)])

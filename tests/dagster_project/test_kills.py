@@ -209,7 +209,7 @@ def failing(project: Path, options: str, settings: str = "max_failure_share: 1.0
 
 def test_what_failed_is_asked_again_in_the_next_build(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each build is a process of its own for the engine, which fails the first attempt of some in each."""
-    failing(project, "transient_failures: 0.5", "max_failure_share: 1.0\n    max_attempts: 2")
+    failing(project, "transient_failures: 0.5", "max_failure_share: 1.0\n    max_attempts: 2\n    retries: 0")
     assert run(project, "build", "--select", "solutions") == 0
     first = capsys.readouterr().err
     assert "the next build asks for them again" in first
@@ -223,6 +223,15 @@ def test_what_failed_is_asked_again_in_the_next_build(project: Path, capsys: pyt
     assert done["rejected"] > 0  # they failed twice: with the engine made anew, its first attempt failed again
     assert run(project, "build", "--select", "solutions") == 0
     assert "nothing to do" in capsys.readouterr().err
+
+
+def test_what_fails_once_is_asked_again_in_the_same_build(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    failing(project, "transient_failures: 0.5")
+    assert run(project, "build", "--select", "solutions") == 0
+    assert "the next build" not in capsys.readouterr().err
+    assert manifest(project, "solutions")["facts"]["requests"]["completed"] == REQUESTS
+    with RequestStore(project / ".mathloom") as store:
+        assert store.stats().failures == 0
 
 
 def test_what_fails_for_good_is_a_reject_at_once(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
