@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from resources.engines.options import COMMIT
 from resources.errors import EngineError, MissingExtraError, StoreError
@@ -38,6 +39,9 @@ PINS: Mapping[str, Pin] = {
 
 FOLDER_FILES = ("*.xml", "*.bin", "*.json", "*.txt", "*.jinja", "*.model")
 """Files of an OpenVINO folder that shape answers: network, tokenizer, templates, generation defaults."""
+
+_ANSWER_S = 10.0
+"""Time for the Hub to say whether a file is there."""
 
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -156,7 +160,26 @@ class Weights:
             )
         return found[0]
 
-    def _download(self) -> Path:
+    def check(self) -> None:
+        """See that weights of the Hub are fixed to a commit and there, in its local cache or on the Hub itself.
+
+        Raises:
+            EngineError: They are not. Also a MissingExtraError.
+        """
+        source = self._source
+        if not source.hub:
+            return
+        self._check_commit()
+        hub = self._hub()
+        name = source.file or "openvino_model.xml"
+        if isinstance(hub.try_to_load_from_cache(source.hub, name, revision=source.revision), str):
+            return
+        try:
+            hub.get_hf_file_metadata(hub.hf_hub_url(source.hub, name, revision=source.revision), timeout=_ANSWER_S)
+        except Exception as exc:  # asked directly, the hub's client lets errors of its HTTP library through
+            raise self._unreachable(exc) from exc
+
+    def _check_commit(self) -> None:
         source = self._source
         if not (source.revision and COMMIT.fullmatch(source.revision)):
             raise EngineError(
@@ -164,23 +187,35 @@ class Weights:
                 where=self._where,
                 fix="Give `revision` as the full commit (40 hex digits), as the page of the repository shows it.",
             )
+
+    def _hub(self) -> Any:
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when it is imported
         try:
-            from huggingface_hub import hf_hub_download, snapshot_download
+            import huggingface_hub
         except ImportError:
             raise MissingExtraError.of("huggingface-hub", "hub", where=self._where) from None
+        return huggingface_hub
+
+    def _download(self) -> Path:
+        source = self._source
+        self._check_commit()
+        hub = self._hub()
         try:
             if source.file:
-                return Path(hf_hub_download(str(source.hub), source.file, revision=source.revision))
-            folder = snapshot_download(str(source.hub), revision=source.revision, allow_patterns=list(FOLDER_FILES))
+                return Path(hub.hf_hub_download(source.hub, source.file, revision=source.revision))
+            folder = hub.snapshot_download(source.hub, revision=source.revision, allow_patterns=list(FOLDER_FILES))
         except (OSError, ValueError) as exc:  # the hub's errors are OSErrors; a bad name is a ValueError
-            reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
-            raise EngineError(
-                f"cannot get {source.hub!r} at {source.revision} from the Hub: {reason}",
-                where=self._where,
-                fix="Check the name, the network and HF_TOKEN, or download it once and name it by `path`.",
-                retryable=True,
-            ) from exc
+            raise self._unreachable(exc) from exc
         return Path(folder)
+
+    def _unreachable(self, exc: Exception) -> EngineError:
+        reason = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+        return EngineError(
+            f"cannot get {self._source.hub!r} at {self._source.revision} from the Hub: {reason}",
+            where=self._where,
+            fix="Check the name, the network and HF_TOKEN, or download it once and name it by `path`.",
+            retryable=True,
+        )
 
 
 def _read_notes(path: Path) -> dict[str, list[object]]:

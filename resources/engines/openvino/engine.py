@@ -14,9 +14,11 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from resources.engines.openvino.gguf import begins_with_bos
+from resources.engines.openvino.preflight import check_memory, check_weights
 from resources.engines.options import EngineOptions
 from resources.engines.process.child import Child
-from resources.engines.protocol import EngineRequest, EngineResult
+from resources.engines.protocol import TICK_S, EngineRequest, EngineResult
 from resources.engines.weights import Weights, WeightsSource
 from resources.errors import EngineError, MissingExtraError
 
@@ -114,11 +116,18 @@ class OpenVinoEngine:
         return {"engine": self.name, "weights": self.weights_id(), **shown}
 
     def check(self) -> None:
-        """The package is installed, and the weights are there (those of the Hub may still have to be downloaded)."""
+        """The package is installed, the weights are there, of a kind that OpenVINO reads, and fit this machine.
+
+        Weights of the Hub may still have to be downloaded: of them only the name is looked at.
+        """
         if not _is_installed():
             raise MissingExtraError.of("openvino-genai", "embedded", where=self._where)
+        self._weights.check()
         if not self._options.hub:
-            self._weights.locate()
+            path = self._weights.locate()
+            check_weights(path, self._where)
+            check_memory(path, self._options.cache_gb, self._where)
+        self._check_device()
 
     def start(self) -> None:
         """Start the child and wait until the model is loaded (3 s for the default weights)."""
@@ -183,7 +192,9 @@ class OpenVinoEngine:
                     self._ask(*sample, open_samples)
             if not open_samples:
                 return
-            frame = self._receive()
+            if (frame := self._receive()) is None:
+                yield None
+                continue
             # An id of a stream that was closed early is no longer known, and its late results go nowhere.
             if asked := open_samples.pop(frame["id"], None):
                 yield _result(asked, frame)
@@ -210,9 +221,9 @@ class OpenVinoEngine:
             }
         )
 
-    def _receive(self) -> dict[str, Any]:
-        frame = self._running().receive()
-        if frame["op"] == "broken":
+    def _receive(self) -> dict[str, Any] | None:
+        frame = self._running().receive(TICK_S)
+        if frame and frame["op"] == "broken":
             raise EngineError(
                 f"the model stopped with an error: {frame['what']}",
                 where=self._where,
@@ -227,6 +238,25 @@ class OpenVinoEngine:
                 "the engine was stopped in the middle of a stage", where=self._where, fix="Run the command again."
             )
         return self._child
+
+    def _check_device(self) -> None:
+        """Ask a child, which imports OpenVINO for a second. The CPU needs no question: it is always there."""
+        wanted = self._options.device
+        if wanted in ("CPU", "AUTO"):
+            return
+        child = Child(_WORKER, where=self._where)
+        try:
+            child.send({"op": "devices"})
+            there = child.receive().get("names", [])
+        finally:
+            child.stop()
+        # GPU stands for GPU.0, and AUTO:GPU,CPU or GPU.1 for what they name; what else is meant, OpenVINO knows.
+        if wanted.isidentifier() and not any(name.partition(".")[0] == wanted for name in there):
+            raise EngineError(
+                f"the device {wanted!r} is not on this machine; OpenVINO sees {', '.join(there) or 'none'}",
+                where=self._where,
+                fix="Set `device` to one of them, or install the driver of the device.",
+            )
 
     def _load_frame(self, path: Path) -> dict[str, Any]:
         options = self._options
@@ -247,6 +277,7 @@ class OpenVinoEngine:
             "batch_size": options.batch_size,
             "batch_tokens": options.batch_tokens,
             "context_tokens": options.context_tokens,
+            "puts_bos": path.is_file() and begins_with_bos(check_weights(path, self._where)),
         }
 
     def _refusal(self, path: Path, answer: Mapping[str, Any]) -> EngineError | MissingExtraError:

@@ -3,14 +3,15 @@
 Runs alone, started by ``resources/engines/openvino/engine.py``. It decides nothing: every sampling value comes with the
 request, and each sample is a request of its own, with its own seed. No Dagster, no pydantic: it starts in a second.
 
-Frames in: ``load`` (once), ``ask``, ``cancel``. Frames out: ``ready``, ``refused`` (the load failed),
-``result``, ``broken`` (a step failed, the process ends).
+Frames in: ``load`` (once), ``ask``, ``cancel``; or ``devices`` alone. Frames out: ``ready``, ``refused`` (the load
+failed), ``result``, ``broken`` (a step failed, the process ends), ``devices``.
 """
 
 from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import sys
 import threading
@@ -19,19 +20,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from resources.engines.openvino.grammar import structured
+from resources.engines.openvino.rendering import Refusal, Renderer, first_line
 from resources.engines.process.child import leave_with_parent
 from resources.engines.process.frames import FrameError, read_frame, write_frame
 
 MAX_CONTEXT = 131_072
 """Longest context that is looked for in a tokenizer when nothing else says how long it is."""
 
-CHARACTERS_PER_TOKEN = 64
-"""A prompt with more characters than this for every token of the context is too long without being tokenised: a
-megabyte without a space takes seconds. No vocabulary has words that long, only runs of white space."""
-
-
 STOP_SLACK = 4
 """Tokens looked at beyond the bytes of the longest stop string: the first of a cut piece may decode another way."""
+
+_FIRST_PROOF = 1 << 62
+"""Numbers of the requests that prove grammars: far from those of the parent."""
+
+_SOURCE_LINE = re.compile(r"^(\[[\d:]+\] )?\S+\.\w+:\d+: ")
+"""What stands before an error of the grammar library: a time, and a file of the machine where it was built."""
 
 
 @dataclass(slots=True)
@@ -61,23 +65,19 @@ class _Open:
             self.end = "full"
 
 
-class Refusal(Exception):
-    """A prompt that no repetition mends."""
-
-
 @dataclass(slots=True)
 class Model:
     """The pipeline, its tokenizer, the samples at work and those that wait for a place."""
 
     pipeline: Any
-    tokenizer: Any
-    context: int
+    renderer: Renderer
     eos: int
     stop_ids: set[int]
-    bos: str
     batch_size: int = 1
     open: dict[int, _Open] = field(default_factory=dict)
     waiting: deque[dict[str, Any]] = field(default_factory=deque)
+    verdicts: dict[str, str | None] = field(default_factory=dict)
+    """Grammars that were tried, with why they were refused; None for a good one."""
 
     def admit(self) -> list[dict[str, Any]]:
         """Give waiting samples the free places of the batch; the results of those that cannot be begun.
@@ -90,6 +90,8 @@ class Model:
         begun: set[str] = set()
         is_idle = not self.open
         while self.waiting and len(self.open) < self.batch_size and not (is_idle and self.open):
+            if not self._prove(self.waiting[0]["sampling"]["grammar"]):
+                break
             frame = self.waiting.popleft()
             prompt = frame["text"] or repr(frame["messages"])
             if prompt in begun:
@@ -104,15 +106,13 @@ class Model:
     def ask(self, frame: dict[str, Any]) -> dict[str, Any] | None:
         """Begin one sample. Returns its result at once when it cannot be begun."""
         try:
-            tokens = self._tokens(frame)
-            count = int(tokens.shape[1])
-            if count == 0:
-                raise Refusal("the prompt is empty")
-            if count >= self.context:
-                raise Refusal(f"the prompt has {count} tokens or more, the context {self.context}")
+            if reason := self.verdicts.get(frame["sampling"]["grammar"]):
+                raise Refusal(f"the grammar is refused: {reason}")
+            tokens = self.renderer.tokens(frame)
         except Refusal as exc:
             return {"op": "result", "id": frame["id"], "failure": str(exc), "permanent": True}
-        config = self._config(frame["sampling"], frame["seed"], self.context - count)
+        count = int(tokens.shape[1])
+        config = self._config(frame["sampling"], frame["seed"], self.renderer.context - count)
         handle = self.pipeline.add_request(frame["id"], tokens, config)
         stops = [stop for stop in frame["sampling"]["stop"] if stop]
         self.open[frame["id"]] = _Open(handle, count, stops)
@@ -150,33 +150,44 @@ class Model:
             sample.handle.cancel()
         self.open.clear()
         self.waiting.clear()
+        self._drain()
+
+    def _drain(self) -> None:
         while self.pipeline.has_non_finished_requests():
             self.pipeline.step()
 
-    def _tokens(self, frame: dict[str, Any]) -> Any:
-        text: str = frame["text"]
-        is_chat = frame["mode"] == "chat"
-        if sum(len(content) for _, content in frame["messages"]) + len(text) > self.context * CHARACTERS_PER_TOKEN:
-            raise Refusal(f"the prompt is over {CHARACTERS_PER_TOKEN} characters for each token of the context")
-        if not all(_is_text(part) for part in (text, *(content for _, content in frame["messages"]))):
-            raise Refusal("the prompt holds a lone surrogate, which is no text")
+    def _prove(self, grammar: str) -> bool:
+        """See whether the pipeline takes ``grammar``. False when that must wait: a bad one would stop all at work."""
+        if not grammar or grammar in self.verdicts:
+            return True
+        if self.open:
+            return False
         try:
-            if is_chat:
-                text = self._chat(frame)
-            # A template writes its own BOS, and so may a raw prompt: a second one would spoil the answers.
-            has_bos = is_chat or bool(self.bos and text.startswith(self.bos))
-            return self.tokenizer.encode(text, add_special_tokens=not has_bos).input_ids
-        except (TypeError, UnicodeError) as exc:
-            raise Refusal(f"the tokenizer refuses the prompt: {_first_line(exc)}") from exc
+            config = structured(grammar)
+        except Refusal as exc:
+            self.verdicts[grammar] = str(exc)
+            return True
+        self.verdicts[grammar] = self._try_out(config)
+        return True
 
-    def _chat(self, frame: dict[str, Any]) -> str:
-        messages = [{"role": role, "content": content} for role, content in frame["messages"]]
-        arguments = dict(frame["arguments"])
-        add = bool(arguments.pop("add_generation_prompt", True))
+    def _try_out(self, structured_output: Any) -> str | None:
+        """Why the pipeline refuses a grammar; None when it takes it."""
+        import openvino_genai as genai
+
+        config = genai.GenerationConfig()
+        config.max_new_tokens = 1
+        config.apply_chat_template = False
+        config.structured_output_config = structured_output
+        tokens = self.renderer.tokenizer.encode("a", add_special_tokens=False).input_ids
+        handle = self.pipeline.add_request(_FIRST_PROOF + len(self.verdicts), tokens, config)
+        reason = None
         try:
-            return self.tokenizer.apply_chat_template(messages, add, extra_context=arguments or None)
+            self.pipeline.step()
         except RuntimeError as exc:
-            raise Refusal(f"the model's chat template refuses the messages: {_first_line(exc)}") from exc
+            reason = _SOURCE_LINE.sub("", first_line(exc))
+            handle.cancel()
+        self._drain()
+        return reason
 
     def _config(self, sampling: dict[str, Any], seed: int, room: int) -> Any:
         """Every value is set here: the model's own defaults would be hidden inputs."""
@@ -203,6 +214,8 @@ class Model:
         config.ignore_eos = False
         config.echo = False
         config.logprobs = 0
+        if sampling["grammar"]:
+            config.structured_output_config = structured(sampling["grammar"])
         return config
 
     def _result(self, number: int, sample: _Open) -> dict[str, Any]:
@@ -215,23 +228,15 @@ class Model:
 
     def _decode(self, pieces: list[list[int]]) -> list[str]:
         try:
-            return self.tokenizer.decode(pieces)
+            return self.renderer.tokenizer.decode(pieces)
         except UnicodeDecodeError:  # half a character at the end of one piece: only that one is mended
             return [self._decode_one(piece) for piece in pieces]
 
     def _decode_one(self, piece: list[int]) -> str:
         try:
-            return self.tokenizer.decode(piece)
+            return self.renderer.tokenizer.decode(piece)
         except UnicodeDecodeError as exc:
             return exc.object.decode("utf-8", "replace")
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _before_stop(text: str, stops: list[str]) -> tuple[str, bool]:
@@ -258,13 +263,25 @@ def load(frame: dict[str, Any]) -> Model:
     eos = config.eos_token_id if config.eos_token_id >= 0 else tokenizer.get_eos_token_id()
     return Model(
         pipeline=pipeline,
-        tokenizer=tokenizer,
-        context=_context(tokenizer, Path(frame["path"]), frame["context_tokens"]),
+        renderer=Renderer(
+            tokenizer=tokenizer,
+            context=_context(tokenizer, Path(frame["path"]), frame["context_tokens"]),
+            bos=tokenizer.get_bos_token(),
+            bos_id=tokenizer.get_bos_token_id(),
+            puts_bos=frame["puts_bos"],
+        ),
         eos=eos,
         stop_ids=set(config.stop_token_ids) | {eos},
-        bos=tokenizer.get_bos_token(),
         batch_size=frame["batch_size"],
     )
+
+
+def _devices() -> dict[str, Any]:
+    """The devices that OpenVINO sees on this machine."""
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # see load
+    import openvino as ov
+
+    return {"op": "devices", "names": ov.Core().available_devices}
 
 
 def _context(tokenizer: Any, path: Path, wanted: int | None) -> int:
@@ -278,11 +295,6 @@ def _context(tokenizer: Any, path: Path, wanted: int | None) -> int:
         limit = min(limit, declared) if isinstance(declared, int) and declared > 0 else limit
     probe = tokenizer.encode(" 0" * (limit + 1), add_special_tokens=False).input_ids
     return min(limit, int(probe.shape[1]))
-
-
-def _first_line(exc: BaseException) -> str:
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip() and not line.startswith("Exception from")]
-    return (lines[0] if lines else type(exc).__name__)[:300]
 
 
 class _Inbox:
@@ -332,11 +344,15 @@ def main(parent: int) -> None:
     inbox = _Inbox(sys.stdin.buffer)
     model = None
     try:
-        model = load(inbox.take(is_waiting=True)[0])
+        first = inbox.take(is_waiting=True)[0]
+        if first["op"] == "devices":
+            write_frame(out, _devices())
+            return
+        model = load(first)
         write_frame(out, {"op": "ready"})
         serve(model, inbox, out)
     except (RuntimeError, ValueError, TypeError, ImportError, OSError) as exc:
         what = "broken" if model else "refused"
-        write_frame(out, {"op": what, "what": _first_line(exc), "import": isinstance(exc, ImportError)})
+        write_frame(out, {"op": what, "what": first_line(exc), "import": isinstance(exc, ImportError)})
         out.flush()
         os._exit(1)

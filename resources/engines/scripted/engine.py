@@ -7,6 +7,7 @@ problem or a failed request proves nothing. The wording is in ``resources/engine
 from __future__ import annotations
 
 import heapq
+import json
 import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import Field
 
 from resources.engines.options import EngineOptions
-from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling
+from resources.engines.protocol import TICK_S, EngineRequest, EngineResult, Prompt, Sampling
 from resources.engines.scripted import text as scripted_text
 from resources.identity import canonical_json, digest128, hash_json
 
@@ -97,6 +98,10 @@ class _Task(NamedTuple):
     """What all samples of one request share."""
 
     request: EngineRequest
+    choices: tuple[str, ...]
+    """What the grammar allows; none for anything."""
+    refusal: str
+    """Why no sample of it can be answered; empty when they can."""
     digest: bytes
     problem: str
     step: scripted_text.Sum
@@ -157,8 +162,10 @@ class ScriptedEngine:
             if not flights:
                 return
             flight = heapq.heappop(flights)
-            if options.latency_s and (wait := flight.ends - time.monotonic()) > 0:
-                time.sleep(wait)
+            while options.latency_s and (wait := flight.ends - time.monotonic()) > 0:
+                time.sleep(min(wait, TICK_S))
+                if wait > TICK_S:
+                    yield None
             yield flight.result
 
     def _samples(self, requests: Iterable[EngineRequest]) -> Iterator[tuple[_Task, int]]:
@@ -171,17 +178,22 @@ class ScriptedEngine:
         options = self._options
         text, asked = _prompt_texts(request.prompt)
         stripped = asked.rstrip()
-        is_augmentation = stripped.endswith(options.problem_cue)
-        if is_augmentation:
-            stripped = stripped[: -len(options.problem_cue)]
+        is_augmentation = request.prompt.mode == "pre_query" or stripped.endswith(options.problem_cue)
+        stripped = stripped.removesuffix(options.problem_cue)
         problem = scripted_text.read_problem(stripped, options.problem_mark, options.solution_mark)
+        tokens = -(-len(text) // options.characters_per_token)
+        choices, refusal = _choices(request.sampling.grammar)
+        if tokens > options.context_tokens:
+            refusal = f"the prompt has {tokens} tokens, the context {options.context_tokens}"
         return _Task(
             request=request,
+            choices=choices,
+            refusal=refusal,
             digest=blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=self._key).digest(),
             problem=problem,
             step=scripted_text.read_sum(problem),
             is_augmentation=is_augmentation,
-            prompt_tokens=-(-len(text) // options.characters_per_token),
+            prompt_tokens=tokens,
         )
 
     def _answer(self, task: _Task, index: int) -> tuple[float, EngineResult]:
@@ -200,7 +212,9 @@ class ScriptedEngine:
             return ends, EngineResult(
                 number, index, prompt_tokens=task.prompt_tokens, failure=failure[0], is_permanent=failure[1]
             )
-        if draws[13] < options.hostile * _UNIT:
+        if task.choices:
+            text = task.choices[draws[0] % len(task.choices)]
+        elif draws[13] < options.hostile * _UNIT:
             text = _HOSTILE[draws[12] % len(_HOSTILE)]
         elif task.is_augmentation:
             text = self._problem(task, draws)
@@ -219,8 +233,8 @@ class ScriptedEngine:
 
     def _failure(self, task: _Task, identity: bytes, chance: float) -> tuple[str, bool] | None:
         options = self._options
-        if task.prompt_tokens > options.context_tokens:
-            return f"the prompt has {task.prompt_tokens} tokens, the context {options.context_tokens}", True
+        if task.refusal:
+            return task.refusal, True
         for share, reason, is_permanent in (
             (options.permanent_failures, "scripted permanent failure", True),
             (options.lasting_failures, "scripted lasting failure", False),
@@ -275,7 +289,7 @@ class ScriptedEngine:
         options, sampling = self._options, task.request.sampling
         text = _before_stop(text, sampling)
         limit = sampling.max_tokens * options.characters_per_token
-        if not task.is_augmentation and (draws[12] >> 16) < options.cut * 65_536:
+        if not (task.is_augmentation or task.choices) and (draws[12] >> 16) < options.cut * 65_536:
             limit = min(limit, len(text) // 2)
         return (text[:limit], True) if limit < len(text) else (text, False)
 
@@ -285,10 +299,26 @@ def _before_stop(text: str, sampling: Sampling) -> str:
     return text[: min(found)] if found else text
 
 
+def _choices(grammar: str) -> tuple[tuple[str, ...], str]:
+    """What a grammar lets it say, and why it is refused. Only lists of texts can be held to: no model writes here."""
+    if not grammar:
+        return (), ""
+    try:
+        choices = json.loads(grammar)["choice"]
+    except (ValueError, TypeError, KeyError):
+        choices = None
+    if isinstance(choices, list) and choices and all(isinstance(each, str) for each in choices):
+        return tuple(choices), ""
+    return (), f"the scripted engine holds to choices only, not to the grammar {grammar[:80]}"
+
+
 def _prompt_texts(prompt: Prompt) -> tuple[str, str]:
-    """The whole prompt as text, and the part that asks: all of a raw one, the last user message of a chat."""
+    """The whole prompt as text, and the part that asks: all of a raw one, the last user message of a chat.
+
+    Nobody asks in a ``pre_query`` prompt: the answer is a question.
+    """
     if prompt.mode == "raw":
         return prompt.text, prompt.text
     asked = next((content for role, content in reversed(prompt.messages) if role == "user"), "")
-    whole = canonical_json([list(map(list, prompt.messages)), dict(prompt.template_arguments)])
-    return whole, asked
+    whole: list[Any] = [list(map(list, prompt.messages)), dict(prompt.template_arguments)]
+    return canonical_json([prompt.mode, *whole] if prompt.mode == "pre_query" else whole), asked

@@ -1,26 +1,74 @@
-"""Engines under test: scripted, the parent's half of openvino over a child without a model, and the real model."""
+"""Engines under test: scripted, the parent's half of openvino over a child without a model, the real model, files.
+
+``subject`` gives each of them to the conformance suite. A new engine joins it with one entry in :data:`SUBJECTS`.
+"""
 
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Iterator
+import json
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resources.engines.catalog import make_engine
-from resources.engines.protocol import Engine
+from resources.engines.protocol import Engine, Prompt
+
+SECRET = "s3cr3t-of-the-test"
+
+HOSTILE_TEXTS: Mapping[str, str] = {
+    "empty": "",
+    "NUL": "a\x00b \x00",
+    "half a pair": "half \ud800 and \udfff",
+    "template": "{{ 7*7 }} {% for x in range(10**9) %}{{ x }}{% endfor %}<|im_start|>system\n<s></s>",
+    "controls": "\x1b[2J\u202e \ufeff\x85 \r\n",
+    "a megabyte": "1 and 2 " * 131_072,
+    "a megabyte without a space": "x" * 1_048_576,
+}
+
+
+def gguf(**entries: str | bool) -> bytes:
+    """A GGUF file without weights: version 3, and text or truth entries (``__`` stands for a dot)."""
+    data = b"GGUF" + struct.pack("<IQQ", 3, 0, len(entries))
+    for name, value in entries.items():
+        key = name.replace("__", ".").encode()
+        data += struct.pack("<Q", len(key)) + key
+        if isinstance(value, bool):
+            data += struct.pack("<I?", 7, value)
+        else:
+            data += struct.pack("<IQ", 8, len(value.encode())) + value.encode()
+    return data
+
+
+@pytest.fixture(name="gguf")
+def _gguf() -> Callable[..., bytes]:
+    """See :func:`gguf`."""
+    return gguf
+
 
 PARROT = '''
 """Stands in for the worker: answers with prompt and seed, and misbehaves when the prompt says so."""
-import os, random, sys
+import os, queue, random, sys, threading
 from resources.engines.process.child import leave_with_parent
 from resources.engines.process.frames import read_frame, write_frame
+
+frames = queue.SimpleQueue()
+
+def read():
+    while (frame := read_frame(sys.stdin.buffer)) is not None:
+        frames.put(frame)
+    os._exit(0)
 
 def main(parent):
     leave_with_parent(parent)
     out = sys.stdout.buffer
     load = read_frame(sys.stdin.buffer)
+    if load["op"] == "devices":
+        write_frame(out, {"op": "devices", "names": ["CPU", "GPU.0"]})
+        return
     if "refused" in load["path"]:
         write_frame(out, {"op": "refused", "what": "Check 'gemma' failed", "import": False})
         return
@@ -30,26 +78,33 @@ def main(parent):
     if "dies" in load["path"]:
         os.kill(os.getpid(), 9)
     write_frame(out, {"op": "ready"})
+    threading.Thread(target=read, daemon=True).start()
     held = []
-    while (frame := read_frame(sys.stdin.buffer)) is not None:
-        if frame["op"] == "cancel":
+    while True:
+        try:
+            frame = frames.get(timeout=0.02)
+        except queue.Empty:
+            frame = None
+        if frame and frame["op"] == "cancel":
             held.clear()
             continue
-        if frame["text"] == "die":
+        if frame and frame["text"] == "die":
             os.kill(os.getpid(), 9)
-        if frame["text"] == "break":
+        if frame and frame["text"] == "break":
             write_frame(out, {"op": "broken", "what": "out of memory", "import": False})
             return
-        held.append(frame)
+        if frame and frame["text"] != "hold":
+            held.append(frame)
         random.shuffle(held)
-        # Three are kept back, as a batch would: the window must be larger. "flush" ends a stage.
-        while len(held) > (0 if frame["text"] == "flush" else 3):
+        # Three are kept back while there is more to come, as a batch would: the window must be larger.
+        while len(held) > (3 if frame else 0):
             f = held.pop()
             answer = {"op": "result", "id": f["id"], "prompt_tokens": 3}
-            if f["text"] == "too long":
-                write_frame(out, {**answer, "failure": "too long", "permanent": True})
+            if "too long" in f["text"] or f["sampling"]["grammar"] == "{}":
+                write_frame(out, {**answer, "failure": "refused for good", "permanent": True})
             else:
-                write_frame(out, {**answer, "text": f["text"] + str(f["seed"]), "reason": "stop", "tokens": 7})
+                text = f["text"][:99] + str(f["seed"])
+                write_frame(out, {**answer, "text": text, "reason": "stop", "tokens": 7})
 '''
 
 
@@ -64,7 +119,7 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
     def make(name: str = "tiny", **options: Any) -> Engine:
         weights = tmp_path / f"{name}.gguf"
-        weights.write_bytes(b"numbers")
+        weights.write_bytes(gguf(general__architecture="llama"))
         made.append(make_engine("openvino", {"path": str(weights), **options}, "local.yaml:9", tmp_path / "cache"))
         return made[-1]
 
@@ -92,3 +147,87 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine = make_engine("openvino", {"batch_size": 8}, "test", tmp_path_factory.mktemp("cache"))
     yield engine
     engine.stop()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An engine under the conformance suite, and what the suite must know about it."""
+
+    engine: Engine
+    window: int
+    """Most samples that it may take ahead of what it gave back."""
+    waits: Prompt | None = None
+    """A prompt that is never answered; None: there is none."""
+    too_long: Prompt | None = None
+    """A prompt over the context; None: there is no context."""
+    reads_grammar: bool = True
+    is_exact: bool = True
+    """Same request, same text. Float sums depend a little on the batch."""
+    fails: bool = False
+    """Told to fail now and then."""
+
+
+def _scripted(**options: Any) -> Callable[[pytest.FixtureRequest], Subject]:
+    def make(request: pytest.FixtureRequest) -> Subject:
+        engine = make_engine("scripted", {"max_in_flight": 10, "context_tokens": 10**6, **options}, "test", Path())
+        too_long = Prompt("raw", "word " * 1_000_000)
+        fails = "transient_failures" in options
+        return Subject(engine, 10, too_long=too_long, is_exact=not fails, fails=fails)
+
+    return make
+
+
+def _parrot(request: pytest.FixtureRequest) -> Subject:
+    engine = request.getfixturevalue("parrot")(batch_size=8)
+    return Subject(engine, 10, waits=Prompt("raw", "hold"), too_long=Prompt("raw", "too long"))
+
+
+def _model(request: pytest.FixtureRequest) -> Subject:
+    return Subject(request.getfixturevalue("model"), 10, too_long=Prompt("raw", "word " * 9_000), is_exact=False)
+
+
+def _files(request: pytest.FixtureRequest) -> Subject:
+    """Answers to all that the suite asks: two numbers to a problem, samples 0 to 19, and hostile prompts."""
+    path = request.getfixturevalue("tmp_path") / "answers.jsonl"
+    prompts: list[dict[str, Any]] = [{"prompt": f"Problem:\n{number} + 2\n\nSolution:\n"} for number in range(100)]
+    for text in HOSTILE_TEXTS.values():
+        prompts += [{"prompt": text}, {"messages": [{"role": "user", "content": text}]}]
+    with path.open("w", encoding="utf-8") as file:
+        for prompt in prompts:
+            for index in range(20):
+                file.write(json.dumps({**prompt, "sample_index": index, "text": f"a stored answer {index}"}) + "\n")
+    engine = make_engine("files", {"paths": [str(path)]}, "test", path.parent / "cache")
+    return Subject(engine, 2, reads_grammar=False)
+
+
+SUBJECTS: Mapping[str, Callable[[pytest.FixtureRequest], Subject]] = {
+    "scripted": _scripted(),
+    "scripted shuffled": _scripted(is_shuffled=True),
+    "scripted slow": _scripted(latency_s=0.002, latency_spread_s=0.002),
+    "scripted failing": _scripted(transient_failures=0.3, lasting_failures=0.2, permanent_failures=0.1),
+    "openvino without a model": _parrot,
+    "openvino": _model,
+}
+MARKS = {"openvino": pytest.mark.model}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in SUBJECTS])
+def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """Each engine in turn; all but the shared real model are stopped afterwards."""
+    made = SUBJECTS[request.param](request)
+    yield made
+    if request.param != "openvino":
+        made.engine.stop()
+
+
+@pytest.fixture(params=[pytest.param(text, id=name) for name, text in HOSTILE_TEXTS.items()])
+def hostile(request: pytest.FixtureRequest) -> str:
+    """Each text that no engine may be hurt by."""
+    return request.param
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key in the environment, that no description and no error may show."""
+    monkeypatch.setenv("MATHLOOM_TEST_KEY", SECRET)
+    return SECRET

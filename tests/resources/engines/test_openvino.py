@@ -1,6 +1,7 @@
 """The parent's half of the engine openvino (over a child without a model), and a few tests of the real model."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -13,9 +14,11 @@ import pytest
 
 from resources.engines.catalog import make_engine
 from resources.engines.openvino.engine import OpenVinoEngine
+from resources.engines.openvino.rendering import Renderer
 from resources.engines.openvino.worker import Model, _Open
 from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling, answers
 from resources.errors import EngineError, MissingExtraError
+from resources.identity import canonical_json
 
 Make = Callable[..., Engine]
 
@@ -70,7 +73,7 @@ def test_description_has_no_time_and_no_folder(parrot: Make, tmp_path: Path) -> 
 
 def test_permanent_failure_passes_through(parrot: Make) -> None:
     found = {result.number: result for result in answers(parrot().stream([raw(1, "too long"), raw(2, "flush")]))}
-    assert found[1].failure == "too long"
+    assert found[1].failure == "refused for good"
     assert found[1].is_permanent
     assert found[2].failure is None
 
@@ -135,7 +138,7 @@ def test_interrupt_while_waiting_is_not_delayed_and_stop_ends_the_child(parrot: 
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        list(engine.stream([raw(1, "held back for ever")]))
+        list(engine.stream([raw(1, "hold")]))
     engine.stop()
     assert time.monotonic() - started < 3
     assert not Path(f"/proc/{pid}").exists()
@@ -159,7 +162,7 @@ class FullHandle:
 
 def test_sample_that_outgrows_the_cache_is_a_failure() -> None:
     pipeline = SimpleNamespace(step=lambda: None)
-    model = Model(pipeline, tokenizer=None, context=100, eos=0, stop_ids=set(), bos="")
+    model = Model(pipeline, Renderer(None, 100, ""), eos=0, stop_ids=set())
     model.open[5] = _Open(FullHandle(), prompt_tokens=90, stops=[])
     (frame,) = model.step()
     assert frame["id"] == 5
@@ -169,7 +172,7 @@ def test_sample_that_outgrows_the_cache_is_a_failure() -> None:
 
 def test_one_sample_of_a_prompt_begins_in_a_step_and_the_first_goes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The prefix cache is looked into when a request is added: added together, all would calculate the same prefix."""
-    model = Model(None, tokenizer=None, context=100, eos=0, stop_ids=set(), bos="", batch_size=4)
+    model = Model(None, Renderer(None, 100, ""), eos=0, stop_ids=set(), batch_size=4)
 
     def begin(frame: dict[str, Any]) -> dict[str, Any] | None:
         if frame["text"] == "bad":
@@ -179,7 +182,7 @@ def test_one_sample_of_a_prompt_begins_in_a_step_and_the_first_goes_alone(monkey
 
     monkeypatch.setattr(Model, "ask", lambda _, frame: begin(frame))
     for number, text in enumerate(["bad", "a", "a", "a", "b", "bad", "c", "d"]):
-        model.waiting.append({"id": number, "text": text, "messages": []})
+        model.waiting.append({"id": number, "text": text, "messages": [], "sampling": {"grammar": ""}})
     rounds = []
     for _ in range(3):
         refused = [frame["id"] for frame in model.admit()]
@@ -195,8 +198,17 @@ def test_half_a_character_at_the_end_is_valid_text() -> None:
     def decode(piece: list[Any]) -> Any:
         return [decode(each) for each in piece] if isinstance(piece[0], list) else bytes(piece).decode()
 
-    model = Model(None, SimpleNamespace(decode=decode), context=100, eos=0, stop_ids=set(), bos="")
+    model = Model(None, Renderer(SimpleNamespace(decode=decode), 100, ""), eos=0, stop_ids=set())
     assert model._decode([[65, 66], [65, 0xF0, 0x9F]]) == ["AB", "A\ufffd"]
+
+
+def test_check_asks_the_child_only_for_other_devices(parrot: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for device in ("CPU", "AUTO", "GPU", "GPU.0", "HETERO:GPU,CPU"):
+        parrot(device=device).check()
+    with pytest.raises(EngineError, match=r"'NPU' is not on this machine; OpenVINO sees CPU, GPU\.0"):
+        parrot(device="NPU").check()
+    monkeypatch.setattr("resources.engines.openvino.engine._WORKER", "no_such_module")
+    parrot(device="CPU").check()
 
 
 # From here on the real model.
@@ -295,3 +307,55 @@ with open({log!r}, "a") as log:
     log.write("watching\\n")
 sys.addaudithook(hook)
 """
+
+
+@pytest.mark.model
+def test_model_writes_a_question_after_its_template(model: Engine) -> None:
+    sampling = Sampling(0.7, max_tokens=24)
+    requests = [
+        EngineRequest(0, Prompt("pre_query"), sampling, 1, 0, 2),
+        EngineRequest(1, Prompt("pre_query", messages=(("system", "You solve sums."),)), sampling, 1, 0, 2),
+        EngineRequest(2, Prompt("pre_query", messages=(("user", "Hello"),)), sampling, 1, 0, 1),
+        EngineRequest(3, Prompt("raw", PRE_QUERY), sampling, 1, 0, 2),
+    ]
+    found = {(result.number, result.sample_index): result for result in answers(model.stream(requests))}
+    assert [found[0, index].text for index in range(2)] == [found[3, index].text for index in range(2)]
+    assert found[0, 0].prompt_tokens == found[3, 0].prompt_tokens
+    assert found[0, 0].text != found[1, 0].text
+    assert found[2, 0].is_permanent
+
+
+PRE_QUERY = (
+    "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+    "<|im_start|>user\n"
+)
+
+
+@pytest.mark.model
+def test_model_keeps_grammars_and_refuses_broken_ones_beside_other_work(model: Engine) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    schema["additionalProperties"] = False  # type: ignore[assignment]
+    held = [
+        ({"json": schema}, r"\s*\{\s*\"n\"\s*:\s*-?\d+\s*\}\s*"),
+        ({"regex": "(yes|no), [0-9]{2}"}, "(yes|no), [0-9]{2}"),
+        ({"choice": ["red (dark)", 'blue \\ "é"']}, r"red \(dark\)|blue \\ \"é\""),
+        ({"choice": ["only this"]}, "only this"),
+        ({"grammar": 'root ::= "a" | "b" root'}, "b*a"),
+    ]
+    broken = [{"regex": "("}, {"json": {"type": "nothing"}}, {"grammar": "root ::= foo"}, {"choice": []}, {"x": "y"}]
+    requests = [raw(100 + number, question(number)) for number in range(4)]
+    for number, grammar in enumerate([*(grammar for grammar, _ in held), *broken]):
+        sampling = Sampling(1.0, max_tokens=60, grammar=canonical_json(grammar))
+        requests += [raw(number, "Answer:", sampling, count=2), raw(200 + number, question(number))]
+    found = {(result.number, result.sample_index): result for result in answers(model.stream(requests))}
+    for number, (_, pattern) in enumerate(held):
+        for index in range(2):
+            result = found[number, index]
+            assert result.failure is None
+            assert result.finish_reason == "length" or re.fullmatch(pattern, result.text), result
+    for number in range(len(held), len(held) + len(broken)):
+        for index in range(2):
+            assert found[number, index].is_permanent
+            assert "/" not in str(found[number, index].failure), "no path of the machine that built the library"
+    assert all(result.failure is None for (number, _), result in found.items() if number >= 100)
+    assert len(found) == 4 + 10 * 3

@@ -237,3 +237,37 @@ def test_speed_carries_a_build_of_millions() -> None:
     started = time.process_time()
     count = sum(1 for _ in scripted().stream(requests))
     assert count / (time.process_time() - started) > 8_000  # 30,000 and more on a free core
+
+
+def test_a_silent_stream_ticks() -> None:
+    engine = scripted(latency_s=1.3)
+    started = time.monotonic()
+    first, last = engine.stream([ask("Tom has 5 pens.")])
+    assert first is None
+    assert last
+    assert 1.2 < time.monotonic() - started < 2.5
+
+
+def test_a_pre_query_prompt_is_answered_with_problems() -> None:
+    engine = scripted(empty_problems=0)
+    requests = [
+        EngineRequest(0, Prompt("pre_query"), Sampling(1.0), 5, 0, 200),
+        EngineRequest(1, Prompt("pre_query", messages=(("system", "Ask about fruit."),)), Sampling(1.0), 5, 0, 200),
+    ]
+    found = texts(engine, requests)
+    assert all(re.search(r"\d", text) for text in found.values() if text)
+    assert len(set(found.values())) > 350
+    chat = EngineRequest(0, Prompt("chat"), Sampling(1.0), 5, 0, 200)
+    assert set(texts(engine, [chat]).values()).isdisjoint(set(found.values()) - {""})
+
+
+def test_choices_are_held_to_and_other_grammars_refused_for_good() -> None:
+    def request(grammar: str) -> EngineRequest:
+        return EngineRequest(0, ask("Tom has 5 pens.").prompt, Sampling(0.7, grammar=grammar), 5, 0, 60)
+
+    found = Counter(result.text for result in results(scripted(), request('{"choice":["yes","no"]}')))
+    assert set(found) == {"yes", "no"}
+    assert min(found.values()) > 10
+    for grammar in ('{"regex":"[ab]+"}', '{"choice":[]}', '{"choice":"yes"}', "nonsense", "[]"):
+        refused = results(scripted(), request(grammar))
+        assert all(result.is_permanent and "choices only" in str(result.failure) for result in refused)

@@ -153,6 +153,28 @@ def test_hub_that_does_not_answer_is_an_error_that_can_be_tried_again(
     assert caught.value.retryable
 
 
+def test_a_check_asks_the_hub_for_one_file_and_downloads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    asked: list[str] = []
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
+    monkeypatch.setattr(hub, "get_hf_file_metadata", lambda url, **_: asked.append(url))
+    weights(tmp_path, hub="org/m", revision=COMMIT, file="q.gguf").check()
+    weights(tmp_path, hub="org/m", revision=COMMIT).check()
+    assert [url.rpartition("org/m/resolve/")[2] for url in asked] == [
+        f"{COMMIT}/q.gguf",
+        f"{COMMIT}/openvino_model.xml",
+    ]
+    monkeypatch.setattr(hub, "get_hf_file_metadata", lambda *_, **__: 1 / 0)
+    with pytest.raises(EngineError, match=r"cannot get 'org/m' at .* from the Hub"):
+        weights(tmp_path, hub="org/m", revision=COMMIT).check()
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: str(tmp_path))
+    weights(tmp_path, hub="org/m", revision=COMMIT).check()
+    with pytest.raises(EngineError, match="can move"):
+        weights(tmp_path, hub="org/m", revision="main").check()
+
+
 def test_file_is_hashed_once_and_again_when_it_changes(
     gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
