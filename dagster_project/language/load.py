@@ -20,6 +20,7 @@ from dagster_project.language.mistakes import check_words
 from dagster_project.language.profile import (
     Engines,
     Profile,
+    check_limits,
     profile_names,
     read_profile,
     resolve_roles,
@@ -202,6 +203,7 @@ def load_recipe(
         faults.add(what, document.place("recipe"), f"Write `recipe: {name}`, or change the project file")
     sources = resolve_sources(document, chosen, root or folder, faults)
     roles = resolve_roles(chosen, words.roles, rooms.engines, faults)
+    check_limits(chosen, roles, faults)
     sizes = _split_sizes(document, chosen, faults)
     stages = _Loading(document, chosen, sizes, rooms, faults).stages(list(words.roles), list(sources))
     faults.stop_if_any()

@@ -179,6 +179,17 @@ def _role(name: str, written: Located, engines: Engines, faults: Faults) -> Role
     )
 
 
+def check_limits(profile: Profile, roles: Mapping[str, Role], faults: Faults) -> None:
+    """A limit of cost that no price can be held against is a limit that does not hold."""
+    limits = profile.resolved_limits()
+    if limits.max_cost is None and limits.max_cost_per_day is None:
+        return
+    for role in roles.values():
+        if role.price and role.price.currency != limits.currency:
+            what = f"the role {role.name!r} is priced in {role.price.currency}, and the limits are in {limits.currency}"
+            faults.add(what, role.place, "Give the price and the limits in one currency (`currency:` in both)")
+
+
 # -- sources ---------------------------------------------------------------------------------------------------------
 
 

@@ -201,11 +201,11 @@ class PriceWords(Words):
         tokens = (self.per_million_prompt_tokens, self.per_million_completion_tokens)
         both = "`per_million_prompt_tokens` and `per_million_completion_tokens`"
         if (self.per_gpu_hour is None) == (tokens == (None, None)):
-            raise ValueError(f"a price is either `per_gpu_hour`, or {both}")
+            raise ValueError(f"needs either `per_gpu_hour`, or {both}")
         if self.per_gpu_hour is None and None in tokens:
-            raise ValueError(f"a price by the token needs {both}")
+            raise ValueError(f"needs both {both}")
         if self.per_gpu_hour is None and self.gpus is not None:
-            raise ValueError("`gpus` belongs to `per_gpu_hour`")
+            raise ValueError("has `gpus`, which belongs to `per_gpu_hour`")
         return self
 
 

@@ -641,6 +641,29 @@ CASES = [
         "local.yaml:2: unknown key 'max_costs'. Write 'max_cost'",
     ),
     Case(
+        "price and limits in two currencies",
+        P,
+        "size: 3}",
+        "size: 3, price: {per_gpu_hour: 1, source: us, date: 2026-01-01, currency: EUR}}\nlimits: {max_cost: 5}",
+        "local.yaml:3: the role 'teacher' is priced in EUR, and the limits are in USD. Give the price and the limits "
+        "in one currency (`currency:` in both)",
+    ),
+    Case(
+        "price without a source",
+        P,
+        "size: 3}",
+        "size: 3, price: {per_gpu_hour: 1, date: 2026-01-01}}",
+        "local.yaml:3: the key 'source' is missing. Add `source:`",
+    ),
+    Case(
+        "price that is none",
+        P,
+        "size: 3}",
+        "size: 3, price: {source: us, date: 2026-01-01}}",
+        "local.yaml:3: `roles.teacher.price` needs either `per_gpu_hour`, or `per_million_prompt_tokens` and "
+        "`per_million_completion_tokens`. Correct it",
+    ),
+    Case(
         "profile of another name",
         P,
         "profile: local",
