@@ -13,12 +13,11 @@ import pyarrow.parquet as pq
 from dagster_project.language.resolved import Recipe, Stage
 from dagster_project.pictures import as_markdown, bar_chart
 from dagster_project.running.outcome import CheckResult, Outcome
+from dagster_project.terminal.words import cell
 from resources.identity import show_id
 from resources.store import Version
 
 SAMPLE_ROWS = 5
-CELL = 160
-"""Characters of a cell: previews lie in Dagster's event log, which must stay small."""
 
 
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
@@ -112,17 +111,6 @@ def sample_table(version: Version) -> Any:
         return dg.MetadataValue.text("no rows")
     schema = dg.TableSchema(columns=[dg.TableColumn(name=name, type="string") for name in rows[0]])
     return dg.MetadataValue.table(records=[dg.TableRecord(row) for row in rows], schema=schema)
-
-
-def cell(value: Any, limit: int = CELL) -> str:
-    """A value as one line of printable text: control characters (terminal escapes too) are shown, not obeyed."""
-    if value is None:
-        return ""
-    if isinstance(value, bytes) and len(value) == 16:
-        return show_id(value)
-    text = str(value)
-    printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: limit + 1])
-    return printable if len(text) <= limit else printable[:limit] + "…"
 
 
 def check_result(result: CheckResult) -> dg.AssetCheckResult:

@@ -2,35 +2,52 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
+
+from dagster_project.running.outcome import Outcome, RequestCounts
+from dagster_project.terminal.quiet import quietly
+from dagster_project.terminal.rates import Pace, Rates
+from dagster_project.terminal.stage_line import ending, note, sentence
+from dagster_project.terminal.words import cell, duration
+from resources.errors import MathloomError
+
+LOG_EVERY_S = 10.0
+"""Least seconds between two lines of a stage: each is a row of the event log, for ever."""
 
 
 class LogProgress:
-    """A Progress that writes to the run's log, where the UI shows it."""
+    """A Progress that writes to the run's log. How seldom it speaks in a long stage: see Pace."""
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
-        self._next: dict[str, int] = {}
+        self._clock = clock
+        self._stages: dict[str, tuple[Pace, Rates]] = {}
 
+    @quietly
     def stage_started(self, stage: str, kind: str) -> None:
-        """Dagster logs the step's start itself."""
+        """No line: Dagster logs the step's start itself."""
+        self._stages[stage] = (Pace(self._clock(), LOG_EVERY_S), Rates())
 
-    def requests(self, stage: str, counts: Any) -> None:
-        """One line each 100 answers."""
-        if counts.completed + counts.failed >= self._next.get(stage, 100):
-            self._next[stage] = counts.completed + counts.failed + 100
-            self._log.info(
-                f"{stage}: {counts.completed} completed, {counts.failed} failed, {counts.reused} reused, "
-                f"{counts.completion_tokens} tokens out"
-            )
+    @quietly
+    def requests(self, stage: str, counts: RequestCounts) -> None:
+        """A line now and then."""
+        pace, rates = self._stages[stage]
+        rates.update(counts)
+        if pace.is_due(self._clock()):
+            self._log.info(sentence(stage, counts, rates))
 
+    @quietly
     def note(self, stage: str, text: str) -> None:
         """A line."""
-        self._log.info(f"{stage}: {text}")
+        self._log.info(note(stage, text))
 
-    def stage_ended(self, outcome: Any) -> None:
+    @quietly
+    def stage_ended(self, outcome: Outcome) -> None:
         """A line."""
-        self._log.info(f"{outcome.stage}: {outcome.state}, {outcome.version.row_count():,} rows")
+        self._log.info(f"{cell(outcome.stage)}: {', '.join([*ending(outcome), duration(outcome.seconds)])}")
 
-    def stage_failed(self, stage: str, error: Any) -> None:
-        """Dagster logs the failure itself."""
+    @quietly
+    def stage_failed(self, stage: str, error: MathloomError) -> None:
+        """No line: Dagster logs the failure itself."""

@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 
 from dagster_project.commands.common import project_of, recipe_of, workspace_of
-from dagster_project.console import BarProgress, PlainProgress, progress_for, summary, talk
+from dagster_project.console import talk
 from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.outcome import Outcome, RequestCounts
+from dagster_project.terminal.progress import BarProgress, PlainProgress, progress_for
+from dagster_project.terminal.summary import WIDTH, summary, totals_line
 from resources.errors import MathloomError
 
 _INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
@@ -109,7 +111,7 @@ def run_build(
     outcomes = list(recorder.outcomes.values())
     if outcomes:
         console.print()
-        console.print(summary(outcomes))
+        console.print(summary(outcomes, min(console.width, WIDTH)))
     if recorder.failures:
         raise recorder.failures[0]
     if unexpected is not None:
@@ -173,21 +175,9 @@ def _run(
 
 
 def _say_totals(recipe: Recipe, outcomes: Sequence[Outcome], seconds: float) -> None:
-    asked = sum(o.requests.completed for o in outcomes)
-    reused = sum(o.requests.reused for o in outcomes)
-    tokens = sum(o.requests.completion_tokens for o in outcomes)
-    engine_s = sum(o.requests.engine_seconds for o in outcomes)
-    rate = f" at {tokens / engine_s:,.0f} tokens/s" if engine_s > 1 else ""
-    checks = [c for o in outcomes for c in o.checks]
     console = talk()
     console.print()
-    console.print(
-        f"{recipe.name} ({recipe.profile}): {len(outcomes)} stages in {seconds:.0f} s. "
-        f"{asked:,} completions generated ({tokens:,} tokens{rate}), {reused:,} reused. "
-        f"{sum(c.passed for c in checks)} of {len(checks)} checks passed.",
-        markup=False,
-        soft_wrap=True,
-    )
+    console.print(totals_line(f"{recipe.name} ({recipe.profile})", outcomes, seconds), markup=False, soft_wrap=True)
     pending = sum(o.pending for o in outcomes)
     if pending:
         console.print(f"{pending} request(s) failed; the next build asks for them again.", markup=False)
