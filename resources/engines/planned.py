@@ -1,7 +1,7 @@
 """Engines that a profile may already name, so that it loads, validates and shows its requests, and that cannot run yet.
 
-``vllm`` and ``server`` need a GPU or a running server; this version of mathloom carries their options and the identity
-of their weights (which request keys and counts need) and refuses to start them with the engine to use instead.
+This version of mathloom carries the options of ``vllm`` and the identity of its weights (which request keys and counts
+need) and refuses to start it with the engine to use instead.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
-from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from resources.engines.options import COMMIT, EngineOptions
 from resources.engines.protocol import EngineRequest, EngineResult
@@ -52,30 +51,6 @@ class VllmOptions(HubWeights):
     engine_args: Mapping[str, Any] = Field(
         default_factory=dict, description="Any other argument of vLLM's engine, passed as written."
     )
-
-
-class ServerOptions(HubWeights):
-    """One or several endpoints that speak the OpenAI protocol."""
-
-    base_url: tuple[str, ...] = Field(description="Address of the endpoint, ending in /v1; several are shared evenly.")
-    served_name: str | None = Field(None, description="Name of the model on the server, when it is not `model`.")
-    api_key_env: str | None = Field(
-        None, description="NAME of the environment variable that holds the key, never the key.", pattern=r"^[A-Z_0-9]+$"
-    )
-    max_in_flight: int = Field(64, description="Most requests at work at once.", gt=0)
-    timeout_s: float = Field(600.0, description="Longest wait for one answer, in seconds.", gt=0)
-
-    @field_validator("base_url", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator("base_url")
-    @classmethod
-    def _no_secret(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any("@" in urlsplit(url).netloc for url in value):
-            raise ValueError("an address must not hold a user or a password; name the key in api_key_env")
-        return value
 
 
 class _PlannedEngine:
@@ -121,10 +96,3 @@ class VllmEngine(_PlannedEngine):
 
     name = "vllm"
     options_type: ClassVar[type[EngineOptions]] = VllmOptions
-
-
-class ServerEngine(_PlannedEngine):
-    """``server``: an OpenAI-compatible endpoint."""
-
-    name = "server"
-    options_type: ClassVar[type[EngineOptions]] = ServerOptions

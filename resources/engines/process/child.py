@@ -122,6 +122,11 @@ class Child:
         """Process id of the child."""
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def send(self, frame: dict[str, Any]) -> None:
         """Send one frame. Raises EngineError when the child is gone."""
         try:

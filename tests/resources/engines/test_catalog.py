@@ -75,19 +75,31 @@ def test_mistake_names_place_value_and_remedy(case: Mistake, tmp_path: Path) -> 
     assert "\n" not in message
 
 
-PLANNED = [
-    ("vllm", {"model": "org/m", "revision": COMMIT}, f"hf:org/m@{COMMIT}"),
-    ("vllm", {"model": "org/m"}, "hf:org/m@unresolved"),
-    ("vllm", {"model": "org/m", "revision": "main"}, "hf:org/m@unresolved"),
-    ("vllm", {"model": "org/m", "revision": COMMIT, "quantisation": "fp8"}, f"hf:org/m@{COMMIT};quantisation=fp8"),
-    ("vllm", {"model": "org/m", "revision": COMMIT, "engine_args": {"a": 1}, "dtype": "float32"}, f"hf:org/m@{COMMIT}"),
-    ("server", {"model": "org/m", "revision": COMMIT, "base_url": "http://h/v1"}, f"hf:org/m@{COMMIT}"),
-    (
-        "server",
-        {"model": "org/m", "revision": COMMIT, "base_url": ["http://a/v1", "http://b/v1"], "adapter": "o/l@1"},
-        f"hf:org/m@{COMMIT};adapter=o/l@1",
-    ),
+NAMED = [
+    ({"model": "org/m", "revision": COMMIT}, f"hf:org/m@{COMMIT}"),
+    ({"model": "org/m"}, "hf:org/m@unresolved"),
+    ({"model": "org/m", "revision": "main"}, "hf:org/m@unresolved"),
+    ({"model": "org/m", "revision": COMMIT, "quantisation": "fp8"}, f"hf:org/m@{COMMIT};quantisation=fp8"),
+    ({"model": "org/m", "revision": COMMIT, "adapter": "o/l@1"}, f"hf:org/m@{COMMIT};adapter=o/l@1"),
 ]
+PLACES = [
+    ("vllm", {"dtype": "float32"}),
+    ("server", {"base_url": "http://h/v1"}),
+    ("server", {"base_url": ["http://a/v1", "http://b/v1"], "max_in_flight": 8, "dialect": "openai"}),
+    ("server", {"launch": {"engine_args": {"enforce_eager": True}}}),
+]
+
+
+@pytest.mark.parametrize(("weights", "weights_id"), NAMED)
+def test_the_same_words_name_the_same_weights_wherever_they_answer(
+    weights: dict[str, Any], weights_id: str, tmp_path: Path
+) -> None:
+    for name, place in PLACES:
+        engine = make_engine(name, {**weights, **place}, "paper.yaml:3", tmp_path)
+        assert engine.weights_id() == engine.describe()["weights"] == weights_id
+
+
+PLANNED = [("vllm", {"model": "org/m", "revision": COMMIT}, f"hf:org/m@{COMMIT}")]
 
 
 @pytest.mark.parametrize(("name", "options", "weights_id"), PLANNED)
