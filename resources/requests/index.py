@@ -27,6 +27,9 @@ _FRESH_KEYS = 262_144
 _LOOKUP_KEYS = 1 << 20
 """Keys looked up at once: bounds the memory of a lookup of any size to about 60 MB."""
 
+_PIECE_KEYS = 4096
+"""Keys looked up at once where one hit is enough."""
+
 
 def as_keys(keys: Any) -> Keys:
     """Keys as an (n, 16) array of bytes.
@@ -172,6 +175,17 @@ class KeyRun:
         for at in np.flatnonzero(same_high & ~hit):  # high halves that are equal by chance: next to never
             result[at] = self._walk(int(found[at]), int(high[at]), int(low[at]))
         return result
+
+    def has_any(self, keys: Keys) -> bool:
+        """Whether any of ``keys``, sorted and each once, is in this run."""
+        high, low = words_of(keys)
+        if len(self) < len(keys):
+            return bool((KeyRun(high, low).positions(self.high, self.low) >= 0).any())
+        # A part with any of a stage's keys mostly has many: a few pieces tell.
+        return any(
+            bool((self.positions(high[at : at + _PIECE_KEYS], low[at : at + _PIECE_KEYS]) >= 0).any())
+            for at in range(0, len(keys), _PIECE_KEYS)
+        )
 
     def _walk(self, start: int, high: int, low: int) -> int:
         at = start

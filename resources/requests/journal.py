@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import mmap
 import os
 import struct
 import threading
@@ -35,6 +34,8 @@ _HEADER = struct.Struct("<16sII")
 """Magic, version, zero (room)."""
 _FRAME = struct.Struct("<II")
 """Length of the payload, CRC-32 of the length and the payload."""
+_WINDOW_BYTES = 1 << 20
+"""Read at once while walking through a journal."""
 
 
 class Journal:
@@ -172,23 +173,30 @@ class Frame:
 
 
 class JournalReader:
-    """Whole records of a journal, read through a memory map; the file's lock stays held until :meth:`close`."""
+    """Whole records of a journal: of a dead one, whose lock it then holds, or of one that its writer goes on with.
 
-    def __init__(self, descriptor: int, path: Path) -> None:
+    It reads what stood there when it was made. No memory map: a writer whose disk is full cuts its file, and a map of
+    what is gone kills the process.
+    """
+
+    def __init__(self, descriptor: int, path: Path, start: int = 0) -> None:
+        """``start``: where to begin, the :attr:`end` of an earlier reader of the same file."""
         self.path = path
         self.damaged_bytes = 0
         """Bytes of damaged records between whole ones: no kill leaves such, a broken disk does."""
         self.torn_bytes = 0
         """Bytes after the last whole record: what a kill or a power cut left of the last write."""
+        self.end = max(start, _HEADER.size)
+        """Bytes up to the end of the last whole record that :meth:`frames` has met."""
         self._descriptor = descriptor
-        self._size = size = os.fstat(descriptor).st_size
-        self._map = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else None
-        if size >= _HEADER.size:
+        self._size = os.fstat(descriptor).st_size
+        self._window = b""
+        self._window_start = 0
+        if self._size >= _HEADER.size:
             self._check_header()
 
     def _check_header(self) -> None:
-        assert self._map is not None
-        magic, version, _ = _HEADER.unpack_from(self._map)
+        magic, version, _ = _HEADER.unpack(os.pread(self._descriptor, _HEADER.size, 0))
         if magic != MAGIC or version != VERSION:
             self.close()
             what = f"its version is {version}, this mathloom reads {VERSION}" if magic == MAGIC else "it is no journal"
@@ -203,11 +211,12 @@ class JournalReader:
 
         A damaged record in the middle is passed over if a whole record follows it.
         """
-        at = _HEADER.size
+        at = self.end
         while at + _FRAME.size <= self._size:
             length, is_whole = self._probe(at)
             end = at + _FRAME.size + length
             if is_whole:
+                self.end = end
                 yield Frame(at + _FRAME.size, length)
             else:
                 if end + _FRAME.size > self._size or not self._probe(end)[1]:
@@ -215,29 +224,39 @@ class JournalReader:
                 self.damaged_bytes += end - at
             at = end
         self.torn_bytes = max(self._size - at, 0)
+        self._window = b""
 
     def payload(self, offset: int, length: int) -> bytes:
         """The bytes of one record."""
-        assert self._map is not None
-        return self._map[offset : offset + length]
+        start = offset - self._window_start
+        if start >= 0 and start + length <= len(self._window):
+            return self._window[start : start + length]
+        with store_errors(self.path):
+            return os.pread(self._descriptor, length, offset)
 
     def close(self) -> None:
-        """Free the map and the lock. Idempotent."""
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        """Close the file, which frees its lock. Idempotent."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def _probe(self, at: int) -> tuple[int, bool]:
-        assert self._map is not None
-        length, checksum = _FRAME.unpack_from(self._map, at)
+        length, checksum = _FRAME.unpack(self._ahead(at, _FRAME.size))
         start = at + _FRAME.size
         if length < MIN_PAYLOAD or start + length > self._size:
             return length, False
-        data = self._map[start : start + length]
-        return length, zlib.crc32(data, zlib.crc32(length.to_bytes(4, "little"))) == checksum
+        data = self._ahead(start, length)
+        is_whole = len(data) == length and zlib.crc32(data, zlib.crc32(length.to_bytes(4, "little"))) == checksum
+        return length, is_whole
+
+    def _ahead(self, offset: int, length: int) -> bytes:
+        """Bytes of the file, through a window that moves forward with :meth:`frames`."""
+        start = offset - self._window_start
+        if start < 0 or start + length > len(self._window):
+            with store_errors(self.path):
+                self._window = os.pread(self._descriptor, max(length, _WINDOW_BYTES), offset)
+            self._window_start, start = offset, 0
+        return self._window[start : start + length]
 
 
 def _frame(payload: bytes) -> bytes:

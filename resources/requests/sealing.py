@@ -12,7 +12,6 @@ import os
 import shutil
 import struct
 import time
-import uuid
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,65 +19,52 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-import pyarrow as pa
 
 from resources.errors import StoreError
 from resources.identity import ID_BYTES
+from resources.requests import writing
 from resources.requests.index import Keys, Mask, words_of
 from resources.requests.journal import SUFFIX, JournalReader
+from resources.requests.live import LiveJournals
 from resources.requests.locks import take
 from resources.requests.records import Completion, Failure, decode, peek, raw_text, text_hash, valid_text
-from resources.requests.segments import (
-    COMPLETIONS,
-    FAILURES,
-    FAILURES_FILE,
-    FORMAT,
-    SEAL_FILE,
-    UUID,
-    Folders,
-    keys_path,
-    list_seals,
-)
-from resources.store.layout import store_errors, sync_file, sync_folder, write_json
+from resources.requests.segments import COMPLETIONS, FAILURES, Folders, list_seals
+from resources.store.layout import store_errors
 
-SEGMENT_BYTES = 128 << 20
-"""Size at which a segment ends (DESIGN: about 128 MB): 20M completions of 2 kB are some hundred files."""
 GROUP_BYTES = 1 << 30
 """Journals sealed together: bounds the memory of one seal to their keys and places (36 bytes a record)."""
-ROW_GROUP_BYTES = 16 << 20
-"""Text in one row group: what a reader of one completion must decompress, and what sealing holds in memory."""
-ROW_GROUP_ROWS = 65_536
 DAMAGED_SUFFIX = ".damaged"
 
 _NEWBORN_AGE_S = 3600
 """A journal that still has its first, hidden name after an hour belongs to a process killed while making it."""
 
-_OPTIONS: dict[str, Any] = {
-    "compression": "zstd",
-    "use_dictionary": ["finish_reason", "engine", "weights"],
-    "write_statistics": ["request_key", "stored_at_ns"],
-}
-"""Texts differ from row to row: no dictionary, and no smallest and largest text in the footer."""
-
 
 def tidy(folders: Folders) -> None:
-    """Delete what killed sealers left: hidden folders, journals that a seal holds, seals that another replaces."""
+    """Delete what killed sealers left: hidden folders, and journals that a seal holds."""
     with store_errors(folders.root):
         for litter in _hidden(folders):
             shutil.rmtree(litter)
         for newborn in folders.journals.glob(".*.new"):
-            if newborn.stat().st_mtime < time.time() - _NEWBORN_AGE_S:
-                newborn.unlink(missing_ok=True)
-        seals = list_seals(folders)
-        for name in {name for seal in seals for name in seal.facts.get("replaces", ())}:
-            shutil.rmtree(folders.segments / name, ignore_errors=True)
+            _drop_newborn(newborn)
         waiting = {path.name: path for path in folders.journals.glob(f"*{SUFFIX}")}
-        for name in {name for seal in seals for name in seal.facts["journals"]} & set(waiting):
+        for name in {name for seal in list_seals(folders) for name in seal.facts["journals"]} & set(waiting):
             waiting[name].unlink(missing_ok=True)
 
 
+def _drop_newborn(path: Path) -> None:
+    """Delete a journal that nobody made to the end: it is old, and its lock is free."""
+    descriptor = take(path)
+    if descriptor is None:
+        return
+    try:
+        if os.fstat(descriptor).st_mtime < time.time() - _NEWBORN_AGE_S:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
 def has_work(folders: Folders) -> bool:
-    """Whether :func:`tidy` or :func:`take_free` may find something. Needs no lock and writes nothing."""
+    """Whether :func:`tidy` or :class:`FreeJournals` may find something. Needs no lock and writes nothing."""
     return any(folders.journals.glob(f"*{SUFFIX}")) or bool(_hidden(folders))
 
 
@@ -151,10 +137,28 @@ def seal_journals(journals: FreeJournals, folders: Folders, is_sealed: Callable[
     failures = entries.failures()
     name = None
     if len(completions) or len(failures):
-        name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:12]}"
-        _write(name, folders, entries, completions, failures)
+        names = [reader.path.name for reader in journals.readers]
+        name = _write(folders, entries, completions, failures, names)
     journals.delete()
     return name
+
+
+def seal_live(journals: LiveJournals, folders: Folders, is_taken: Callable[[Keys], Mask]) -> str | None:
+    """Copy completions out of the journals of running processes into a seal; the journals stay theirs.
+
+    Args:
+        journals: Open; their writers go on.
+        folders: The store.
+        is_taken: Which keys are not to be copied: those that are sealed, and those that nobody here relies on.
+
+    Returns:
+        Name of the new seal, or None if there was nothing to copy.
+    """
+    entries = _Entries(journals.readers)
+    completions = entries.first_completions(is_taken)
+    if not len(completions):
+        return None
+    return _write(folders, entries, completions, np.zeros(0, np.int64), [])
 
 
 class _Entries:
@@ -213,45 +217,32 @@ class _Entries:
                 ) from error
 
 
-def _write(name: str, folders: Folders, entries: _Entries, completions: np.ndarray, failures: np.ndarray) -> None:
-    aside = folders.segments / f".{name}"
-    with store_errors(folders.segments):
-        aside.mkdir(parents=True)
-        try:
-            facts = _write_completions(aside, entries, completions)
-            _write_failures(aside, entries, failures)
-            facts |= {
-                "format": FORMAT,
-                "failures": len(failures),
-                "journals": [reader.path.name for reader in entries.readers],
-                "replaces": [],
-            }
-            write_json(aside / SEAL_FILE, facts)
-            aside.rename(folders.segments / name)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        sync_folder(folders.segments)
+def _write(
+    folders: Folders, entries: _Entries, completions: np.ndarray, failures: np.ndarray, journals: Sequence[str]
+) -> str:
+    with writing.SealWriter(folders, writing.seal_name()) as seal:
+        for rows in _batches(_row, entries, completions):
+            seal.write(writing.table_of(COMPLETIONS, rows))
+        for rows in _batches(_failed_row, entries, failures):
+            seal.write_failures(writing.table_of(FAILURES, rows))
+        seal.commit(journals=journals)
+    return seal.name
 
 
-def _write_completions(folder: Path, entries: _Entries, chosen: np.ndarray) -> dict[str, Any]:
-    totals = {"prompt_tokens": 0, "completion_tokens": 0}
-    batch: list[dict[str, Any]] = []
+def _batches(
+    make: Callable[[Any], dict[str, Any]], entries: _Entries, chosen: np.ndarray
+) -> Iterator[list[dict[str, Any]]]:
+    """Rows of ``chosen``, as many at a time as one row group takes."""
+    rows: list[dict[str, Any]] = []
     size = 0
-    with _PartWriter(folder) as writer:
-        for at, record in zip(chosen, entries.records(chosen), strict=True):
-            assert isinstance(record, Completion)
-            row = _row(record)
-            batch.append(row)
-            size += int(entries.lengths[at])
-            for column in totals:
-                totals[column] += row[column] or 0
-            if size >= ROW_GROUP_BYTES or len(batch) >= ROW_GROUP_ROWS:
-                writer.write(batch)
-                batch, size = [], 0
-        if batch:
-            writer.write(batch)
-    return {"completions": len(chosen), "parts": writer.parts, **totals}
+    for at, record in zip(chosen, entries.records(chosen), strict=True):
+        rows.append(make(record))
+        size += int(entries.lengths[at])
+        if size >= writing.ROW_GROUP_BYTES or len(rows) >= writing.ROW_GROUP_ROWS:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
 
 
 def _row(record: Completion) -> dict[str, Any]:
@@ -272,93 +263,12 @@ def _row(record: Completion) -> dict[str, Any]:
     }
 
 
-def _write_failures(folder: Path, entries: _Entries, chosen: np.ndarray) -> None:
-    import pyarrow.parquet as pq
-
-    if not len(chosen):
-        return
-    path = folder / FAILURES_FILE
-    with path.open("wb") as handle, pq.ParquetWriter(handle, FAILURES, compression="zstd") as writer:
-        for start in range(0, len(chosen), ROW_GROUP_ROWS):
-            rows = []
-            for record in entries.records(chosen[start : start + ROW_GROUP_ROWS]):
-                assert isinstance(record, Failure)
-                rows.append(
-                    {
-                        "request_key": record.request_key,
-                        "reason": valid_text(record.reason),
-                        "is_permanent": record.is_permanent,
-                        "engine": valid_text(record.engine),
-                        "weights": valid_text(record.weights),
-                        "stored_at_ns": record.stored_at_ns,
-                    }
-                )
-            writer.write_table(_table(FAILURES, rows))
-    sync_file(path)
-
-
-class _PartWriter:
-    """Writes row groups into parts of about :data:`SEGMENT_BYTES`, and the keys of each beside it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.parts: list[dict[str, Any]] = []
-        self._folder = folder
-        self._handle: Any = None
-        self._file: Any = None
-        self._keys: list[bytes] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._end_part()
-        finally:
-            if self._handle is not None:
-                self._handle.close()
-
-    def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """One row group."""
-        import pyarrow.parquet as pq
-
-        if self._file is None:
-            self._handle = self._path().open("wb")
-            self._file = pq.ParquetWriter(self._handle, COMPLETIONS, **_OPTIONS)
-        self._file.write_table(_table(COMPLETIONS, rows), row_group_size=ROW_GROUP_ROWS)
-        self._keys += [row["request_key"] for row in rows]
-        if self._handle.tell() >= SEGMENT_BYTES:
-            self._end_part()
-
-    def _end_part(self) -> None:
-        if self._file is None:
-            return
-        self._file.close()
-        self._file = None
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
-        self._handle.close()
-        self._handle = None
-        path = self._path()
-        with keys_path(path).open("wb") as handle:
-            np.save(handle, np.frombuffer(b"".join(self._keys), np.uint8).reshape(-1, ID_BYTES), allow_pickle=False)
-            handle.flush()
-            os.fsync(handle.fileno())
-        self.parts.append({"name": path.name, "rows": len(self._keys), "bytes": path.stat().st_size})
-        self._keys = []
-
-    def _path(self) -> Path:
-        return self._folder / f"completions-{len(self.parts):05d}.parquet"
-
-
-def _table(schema: pa.Schema, rows: Sequence[dict[str, Any]]) -> pa.Table:
-    columns = []
-    for field in schema:
-        values = [row[field.name] for row in rows]
-        if field.type == UUID:
-            columns.append(pa.ExtensionArray.from_storage(UUID, pa.array(values, pa.binary(ID_BYTES))))
-        else:
-            columns.append(pa.array(values, field.type))
-    return pa.Table.from_arrays(columns, schema=schema)
+def _failed_row(record: Failure) -> dict[str, Any]:
+    return {
+        "request_key": record.request_key,
+        "reason": valid_text(record.reason),
+        "is_permanent": record.is_permanent,
+        "engine": valid_text(record.engine),
+        "weights": valid_text(record.weights),
+        "stored_at_ns": record.stored_at_ns,
+    }

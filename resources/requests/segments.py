@@ -3,12 +3,12 @@
 One seal is one folder ``segments/<name>``: it is written under a hidden name and renamed, so all its files appear at
 once, together with ``seal.json``, which names the journals (and, after a compaction, the seals) that it takes the place
 of. There is no central list that could be lost: the folders are the truth, and may be copied between stores.
-Lives here: the layout on disk, its format version and migrations, reading. ``sealing`` writes it.
+Lives here: the layout on disk and reading it. ``writing`` writes it, ``migrations`` brings older formats here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from resources.errors import StoreError
-from resources.requests.index import Keys, as_keys, no_keys
-from resources.requests.locks import exclusive
-from resources.store.layout import read_json, store_errors, write_json
+from resources.requests.index import KeyRun, Keys, as_keys, no_keys
+from resources.store.layout import read_json, store_errors
 
-FORMAT = 1
-"""Format of the request store (folders, Parquet columns, journals). A change needs a migration below."""
+FORMAT = 2
+"""Format of the request store (folders, Parquet columns, ``seal.json``). A change needs a step in ``migrations``.
 
-MIGRATIONS: Mapping[int, Callable[[Path], None]] = {}
-"""Format -> a function that turns ``<root>/requests`` of that format into the next one. It must bear being killed and
-run again."""
+1: the first one. 2: ``usage`` in ``seal.json``, and stores hold a lock while they are open (see ``compaction``).
+"""
 
 SEAL_FILE = "seal.json"
 FAILURES_FILE = "failures.parquet"
@@ -113,10 +111,23 @@ class Seal:
         """Its file of failures, if it has any."""
         return self.folder / FAILURES_FILE if self.facts["failures"] else None
 
+    @property
+    def bytes(self) -> int:
+        """Size of its completions on disk."""
+        return sum(part["bytes"] for part in self.facts["parts"])
+
     def keys(self) -> Keys:
-        """Keys of its completions, sorted, from the key files alone."""
-        arrays = [_load_keys(self.folder / part["name"], part["rows"]) for part in self.facts["parts"]]
+        """Keys of its completions, sorted within each part, from the key files alone."""
+        arrays = [load_keys(self.folder / part["name"], part["rows"]) for part in self.facts["parts"]]
         return np.concatenate(arrays) if arrays else no_keys()
+
+    def holding(self, wanted: KeyRun) -> list[Path]:
+        """Those of its parts that have a completion of any of ``wanted``."""
+        return [
+            self.folder / part["name"]
+            for part in self.facts["parts"]
+            if wanted.has_any(load_keys(self.folder / part["name"], part["rows"]))
+        ]
 
     def failed(self) -> tuple[Keys, np.ndarray]:
         """Key of each failed attempt, and whether it is permanent."""
@@ -128,7 +139,7 @@ class Seal:
             with store_errors(self.failures), self.failures.open("rb") as handle:
                 table = pq.ParquetFile(handle).read(columns=["request_key", "is_permanent"])
         except pa.ArrowException as error:
-            raise _damaged(self.failures, str(error)) from error
+            raise damaged(self.failures, str(error)) from error
         # By to_pylist: to_numpy imports pandas where it is installed, a second for a handful of failures.
         permanent = np.array(table.column("is_permanent").to_pylist(), bool)
         return as_keys(table.column("request_key")), permanent
@@ -141,78 +152,74 @@ def keys_path(part: Path) -> Path:
 
 def list_seals(folders: Folders) -> list[Seal]:
     """All committed seals, by name, without those that another one replaces."""
+    return scan(folders)[0]
+
+
+def scan(folders: Folders) -> tuple[list[Seal], list[Path]]:
+    """All committed seals, by name, and the folders on disk that one of them replaces.
+
+    Raises:
+        StoreError: A ``seal.json`` is damaged, or of another format.
+    """
+    seals = [_checked(folder, facts) for folder in seal_folders(folders) if (facts := read_facts(folder)) is not None]
+    replaced = replaced_by(seals)
+    alive = [seal for seal in seals if seal.name not in replaced]
+    return alive, [path for name in sorted(replaced) if (path := folders.segments / name).is_dir()]
+
+
+def replaced_by(seals: Sequence[Seal]) -> set[str]:
+    """Names of the seals that ``seals`` take the place of."""
+    return {name for seal in seals for name in seal.facts["replaces"]}
+
+
+def seal_folders(folders: Folders) -> list[Path]:
+    """What may be a seal, by name: all that is not hidden."""
     with store_errors(folders.segments):
-        found = [path for path in folders.segments.glob("*") if not path.name.startswith(".")]
-    seals = [seal for path in sorted(found) if (seal := _read_seal(path)) is not None]
-    replaced = {name for seal in seals for name in seal.facts.get("replaces", ())}
-    return [seal for seal in seals if seal.name not in replaced]
+        return sorted(path for path in folders.segments.glob("*") if not path.name.startswith("."))
 
 
-def _read_seal(folder: Path) -> Seal | None:
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """What the ``seal.json`` of ``folder`` says, in whatever format it is; None if there is none."""
     path = folder / SEAL_FILE
     try:
         facts = read_json(path) if folder.is_dir() else None
     except StoreError as error:
         if isinstance(error.__cause__, ValueError):  # unreadable JSON: here the general remedy would cost completions
-            raise _damaged(path, error.what) from error
+            raise damaged(path, error.what) from error
         raise
-    if facts is None:
-        return None
-    if facts.get("format") != FORMAT:
-        raise StoreError(
-            f"the segment has format {facts.get('format')!r}; this mathloom reads {FORMAT}",
-            where=str(folder),
-            fix="Install the mathloom that wrote it",
-        )
-    return Seal(folder, facts)
+    if facts is not None and not isinstance(facts, dict):
+        raise damaged(path, "no JSON object")
+    return facts
 
 
-def _load_keys(part: Path, rows: int) -> Keys:
+def _checked(folder: Path, facts: dict[str, Any]) -> Seal:
+    if (found := facts.get("format")) == FORMAT:
+        return Seal(folder, facts)
+    is_older = isinstance(found, int) and found < FORMAT
+    raise StoreError(
+        f"the segment has format {found!r}; this mathloom reads {FORMAT}",
+        where=str(folder),
+        fix="Open the store again: it is migrated then" if is_older else "Install the mathloom that wrote it",
+    )
+
+
+def load_keys(part: Path, rows: int) -> Keys:
+    """Keys of a part, sorted, from its file of keys."""
     path = keys_path(part)
     try:
         with store_errors(path):
             keys = as_keys(np.load(path, allow_pickle=False))
     except (ValueError, EOFError) as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
     if len(keys) != rows:
-        raise _damaged(path, f"{len(keys)} keys for {rows} rows")
+        raise damaged(path, f"{len(keys)} keys for {rows} rows")
     return keys
 
 
-def _damaged(path: Path, why: str) -> StoreError:
+def damaged(path: Path, why: str) -> StoreError:
+    """The error of a file whose content cannot be read."""
     return StoreError(
         f"the file is damaged ({why})",
         where=str(path),
         fix="Restore its folder from a backup, or move the folder away: what it holds is then asked for again",
     )
-
-
-def prepare(folders: Folders) -> None:
-    """Make the store on first use, migrate an older format, refuse a newer one."""
-    found = _format_of(folders)
-    if found == FORMAT:
-        return
-    with exclusive(folders.lock):
-        found = _format_of(folders)
-        if found is None:
-            write_json(folders.format, {"format": FORMAT})
-            return
-        while found < FORMAT:
-            MIGRATIONS[found](folders.root)
-            found += 1
-            write_json(folders.format, {"format": found})
-
-
-def _format_of(folders: Folders) -> int | None:
-    value = read_json(folders.format)
-    if value is None:
-        return None
-    found = value.get("format") if isinstance(value, dict) else None
-    is_readable = isinstance(found, int) and (found == FORMAT or found in MIGRATIONS)
-    if not is_readable:
-        raise StoreError(
-            f"the request store has format {found!r}; this mathloom reads {FORMAT}",
-            where=str(folders.format),
-            fix="Install the mathloom that wrote it, or set another [project] store in mathloom.toml",
-        )
-    return found

@@ -1,53 +1,40 @@
 """The request store: ask what is known, record what is new, seal, and show it all to DuckDB.
 
-Several processes may use one store at once. Each sees what was sealed when it opened (or last refreshed) and what it
-recorded itself. Memory: 16 bytes a stored completion; texts are never loaded.
+Several processes may use one store at once. Each knows what was sealed and what lay in the journals of the others when
+it opened or last refreshed, and what it recorded itself. Memory: 16 bytes a stored completion; texts are never loaded.
 Order of a build: ``open``, ``known`` and ``failed_attempts`` to plan, ``record`` while the engine answers, ``seal``,
 then ``create_views`` to read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
-import numpy as np
 
 from resources.errors import StoreError
-from resources.requests import views
-from resources.requests.index import KeyRun, Keys, KeySet, Mask, as_keys, no_keys, repeated, words_of
+from resources.requests import compaction, views
+from resources.requests.compaction import Compacted
+from resources.requests.index import KeyRun, Keys, KeySet, Mask, as_keys
 from resources.requests.journal import SUFFIX, Journal
-from resources.requests.locks import exclusive
+from resources.requests.live import LiveJournals, LiveKeys
+from resources.requests.locks import Hold, exclusive
+from resources.requests.migrations import prepare
+from resources.requests.pruning import Pruned, Rule, all_but, prune
 from resources.requests.records import Completion, Record, encode
-from resources.requests.sealing import FreeJournals, has_work, seal_journals, tidy
-from resources.requests.segments import Folders, Seal, list_seals, prepare
-
-PERMANENT = 2**31 - 1
-"""Attempts of a request that failed for good: above every ``max_attempts``."""
+from resources.requests.sealed import PERMANENT, Sealed
+from resources.requests.sealing import FreeJournals, has_work, seal_journals, seal_live, tidy
+from resources.requests.segments import Folders, Seal, list_seals, scan
+from resources.requests.usage import Stats, WeightsUsage, added, of_facts
 
 ROTATE_BYTES = 256 << 20
 """Size at which a process starts its next journal: about one segment when sealed (text shrinks to half or less)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """Figures of a store. Bytes and tokens are those of sealed completions."""
-
-    completions: int
-    failures: int
-    prompt_tokens: int
-    completion_tokens: int
-    seals: int
-    segments: int
-    bytes: int
-    journals: int
-    journal_bytes: int
 
 
 class RequestStore:
@@ -57,9 +44,10 @@ class RequestStore:
         """``root``: the project's store; what lives here is in ``<root>/requests``."""
         self.folders = Folders(root / "requests")
         self._lock = threading.RLock()
-        self._is_open = False
+        self._hold: Hold | None = None
         self._journal: Journal | None = None
-        self._forget()
+        self._sealed = Sealed(self.folders)
+        self._live = LiveKeys(self.folders)
         self._own = KeySet()
         self._own_failures: dict[bytes, int] = {}
 
@@ -70,21 +58,34 @@ class RequestStore:
             StoreError: No permission, a full disk, or a format that a newer mathloom wrote.
         """
         with self._lock:
-            if not self._is_open:
+            if self._hold is None:
                 prepare(self.folders)
-                self._is_open = True
-                self.refresh()
-                if has_work(self.folders):
-                    self._seal_free()
+                self._hold = Hold(self.folders.root)
+                try:
+                    self._sealed.refresh()
+                    if has_work(self.folders):
+                        self._seal_all()
+                    self.refresh()
+                    self._sweep()
+                except BaseException:
+                    self._let_go()
+                    raise
         return self
 
     def close(self) -> None:
-        """Put all records on the disk and free the journal; the next one to open the store seals it. Idempotent."""
+        """Put all records on the disk and free the journal; the next one to open the store seals it. Idempotent.
+
+        Views that this store made must not be used afterwards: their files may be replaced and deleted.
+        """
         with self._lock:
-            self._is_open = False
             journal, self._journal = self._journal, None
-            if journal is not None:
-                journal.close()
+            try:
+                if journal is not None:
+                    journal.close()
+                if self._hold is not None:
+                    self._sweep()
+            finally:
+                self._let_go()
 
     def __enter__(self) -> Self:
         return self.open()
@@ -103,17 +104,14 @@ class RequestStore:
         with self._lock:
             self._check_open()
             wanted = as_keys(keys)
-            return self._sealed.contains(wanted) | self._own.contains(wanted)
+            return self._sealed.contains(wanted) | self._own.contains(wanted) | self._live.contains(wanted)
 
     def failed_attempts(self, keys: Any) -> dict[bytes, int]:
         """Failed attempts over all builds of those of ``keys`` that have any; PERMANENT if one was permanent."""
         with self._lock:
             self._check_open()
             wanted = as_keys(keys)
-            result: dict[bytes, int] = {}
-            at = self._failed_run.positions(*words_of(wanted))
-            for row in np.flatnonzero(at >= 0):
-                result[wanted[row].tobytes()] = int(self._failed_counts[at[row]])
+            result = self._sealed.attempts(wanted)
             if self._own_failures:
                 for row in wanted:
                     if count := self._own_failures.get(key := row.tobytes()):
@@ -139,7 +137,7 @@ class RequestStore:
             seen: set[bytes] = set()
             for record in records:
                 key = record.request_key
-                if key in seen or self._own.has(key) or self._sealed.has(key):
+                if key in seen or self._own.has(key) or self._sealed.keys.has(key):
                     continue
                 if isinstance(record, Completion):
                     seen.add(key)
@@ -160,54 +158,123 @@ class RequestStore:
     def seal(self) -> list[str]:
         """Turn this process's journal, and those of dead ones, into segments. Returns the names of the new seals.
 
-        Waits while another process seals. A kill at any moment loses nothing; a full disk leaves the journals whole.
+        What other running processes had recorded when it opened or last refreshed is copied too, so that all that
+        :meth:`known` said is in the views. Many small seals are compacted. Waits while another process seals. A kill at
+        any moment loses nothing; a full disk leaves the journals whole.
         """
         with self._lock:
             self._check_open()
             journal, self._journal = self._journal, None
             if journal is not None:
                 journal.close()
-            names = self._seal_free() if has_work(self.folders) else []
-            self.refresh()  # another process may have sealed an earlier journal of this one
+            names = self._seal_all() if has_work(self.folders) else []
+            self._sealed.refresh()  # another process may have sealed an earlier journal of this one
             self._own.clear()
             self._own_failures.clear()
+            self._live.clear()
+            with contextlib.suppress(StoreError):  # what is sealed is sealed: the next seal tries again
+                self._compact(force=False)
             return names
 
     def refresh(self) -> int:
-        """See what other processes have sealed. Returns how many seals are new."""
+        """See what other processes have sealed, and completions in their journals. Returns how many seals are new."""
         with self._lock:
             self._check_open()
-            seals = list_seals(self.folders)
-            names = {seal.name for seal in seals}
-            if not self._seals.keys() <= names:  # a compaction took some away: start anew
-                self._forget()
-            new = [seal for seal in seals if seal.name not in self._seals]
-            if new:
-                self._load(new)
-            return len(new)
+            self._live.look(None if self._journal is None else self._journal.path)
+            return self._sealed.refresh()
 
-    def paths(self) -> list[Path]:
-        """The Parquet files that the views read, for sessions whose access to files is restricted."""
+    def paths(self, keys: Any = None) -> list[Path]:
+        """The Parquet files that the views read, for sessions whose access to files is restricted.
+
+        Args:
+            keys: Where given, only the files of completions that hold any of these.
+        """
         with self._lock:
-            found = [part for seal in self._seals.values() for part in seal.parts]
-            return found + [seal.failures for seal in self._seals.values() if seal.failures is not None]
+            seals = list(self._sealed.seals.values())
+            failures = [seal.failures for seal in seals if seal.failures is not None]
+            return self._parts(seals, keys) + failures
 
-    def create_views(self, session: duckdb.DuckDBPyConnection) -> None:
-        """Make the views ``completions`` and ``failures`` in ``session``, over what is sealed (see ``views``)."""
+    def create_views(self, session: duckdb.DuckDBPyConnection, keys: Any = None) -> None:
+        """Make the views ``completions`` and ``failures`` in ``session``, over what is sealed (see ``views``).
+
+        They hold until :meth:`close`, whatever other processes seal or compact meanwhile.
+
+        Args:
+            session: Where they are made.
+            keys: Where given, ``completions`` reads only the files that hold any of these (a stage's requests); their
+                other rows are in the view too.
+        """
         with self._lock:
             self._check_open()
-            seals = list(self._seals.values())
-            views.create(session, seals, self._duplicates)
+            seals = list(self._sealed.seals.values())
+            views.create(session, seals, self._parts(seals, keys), self._sealed.twice())
+
+    def compact(self, *, force: bool = False) -> Compacted:
+        """Merge small seals into segments of about 128 MB, sorted by key. :meth:`seal` does so by itself.
+
+        Args:
+            force: Also where there are few of them, as far as they make one segment.
+
+        Raises:
+            StoreError: The disk is full or a file is damaged; nothing is lost.
+        """
+        with self._lock:
+            self._check_open()
+            return self._compact(force=force)
+
+    def prune(
+        self,
+        keep: Callable[[Keys], Mask],
+        *,
+        weights: str | None = None,
+        before_ns: int | None = None,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Drop completions and failed attempts whose keys are not kept: their requests will be asked again.
+
+        Args:
+            keep: Which of some keys, shape (n, 16), stay. Called many times, with a few thousand keys.
+            weights: Only completions of these weights may go.
+            before_ns: Only what was stored before (ns since 1970) may go.
+            dry_run: Count, and change nothing.
+
+        Raises:
+            StoreError: Another process has the store open, the disk is full, or a file is damaged. What was pruned
+                before stays so; all else is whole.
+        """
+        rule = Rule(keep, weights, before_ns)
+        return self._prune(rule, rule, is_dry=dry_run)
+
+    def forget_failures(self, keys: Any = None) -> int:
+        """Drop the failed attempts of ``keys``, or of all, so that rejected requests are asked again.
+
+        Returns:
+            How many attempts were dropped.
+
+        Raises:
+            StoreError: As for :meth:`prune`.
+        """
+        dropped = None if keys is None else as_keys(keys)
+        return self._prune(None, Rule(all_but(dropped)), is_dry=False).failures
+
+    def usage_by_weights(self) -> list[WeightsUsage]:
+        """Figures of what is sealed, for each pair of weights and engine: reads no segment.
+
+        A completion that stands in two folders, one of them copied in from another store, counts twice.
+        """
+        with self._lock:
+            self._check_open()
+            return added(usage for seal in self._sealed.seals.values() for usage in of_facts(seal.facts))
 
     def stats(self) -> Stats:
         """Figures from the seals' own records: reads no segment."""
         with self._lock:
             self._check_open()
-            facts = [seal.facts for seal in self._seals.values()]
+            facts = [seal.facts for seal in self._sealed.seals.values()]
             journals = [path.stat().st_size for path in self.folders.journals.glob(f"*{SUFFIX}")]
         parts = [part for fact in facts for part in fact["parts"]]
         return Stats(
-            completions=len(self._sealed) + len(self._own),
+            completions=len(self._sealed.keys) + len(self._own),
             failures=sum(fact["failures"] for fact in facts),
             prompt_tokens=sum(fact["prompt_tokens"] for fact in facts),
             completion_tokens=sum(fact["completion_tokens"] for fact in facts),
@@ -219,7 +286,7 @@ class RequestStore:
         )
 
     def _check_open(self) -> None:
-        if not self._is_open:
+        if self._hold is None:
             raise StoreError(
                 "the request store is not open",
                 where=str(self.folders.root),
@@ -242,51 +309,92 @@ class RequestStore:
             more = PERMANENT if record.is_permanent else 1
             self._own_failures[key] = min(self._own_failures.get(key, 0) + more, PERMANENT)
 
-    def _seal_free(self) -> list[str]:
+    def _seal_all(self) -> list[str]:
         names = []
         with exclusive(self.folders.lock):
             tidy(self.folders)
-            self.refresh()
+            self._sealed.refresh()
             while True:
                 with FreeJournals(self.folders) as journals:
                     if not journals:
-                        return names
+                        break
                     name = seal_journals(journals, self.folders, self._sealed.contains)
                 if name is not None:
                     names.append(name)
-                    self.refresh()
+                    self._sealed.refresh()
+            if len(self._live) and (name := self._seal_live()) is not None:
+                names.append(name)
+        return names
 
-    def _forget(self) -> None:
-        self._seals: dict[str, Seal] = {}
-        self._sealed = KeySet()
-        self._duplicates: Keys = no_keys()
-        self._failed_keys: list[Keys] = []
-        self._failed_permanent: list[np.ndarray] = []
-        self._failed_run = KeyRun.of(no_keys())
-        self._failed_counts = np.zeros(0, np.int64)
+    def _seal_live(self) -> str | None:
+        with LiveJournals(self.folders, None) as journals:
+            return seal_live(journals, self.folders, lambda k: self._sealed.contains(k) | ~self._live.contains(k))
 
-    def _load(self, seals: list[Seal]) -> None:
-        keys = np.concatenate([seal.keys() for seal in seals])
-        run = KeyRun.of(keys)
-        twice = [self._duplicates]
-        if len(run) < len(keys):
-            twice.append(repeated(keys))
-        if len(self._sealed) and (again := self._sealed.contains(run.keys())).any():
-            twice.append(run.keys()[again])
-            run = KeyRun(run.high[~again], run.low[~again])
-        self._sealed.add_run(run)
-        self._duplicates = np.concatenate(twice)
-        self._load_failures(seals)
-        self._seals |= {seal.name: seal for seal in seals}
+    def _compact(self, *, force: bool) -> Compacted:
+        done = Compacted()
+        while compaction.choose(list(self._sealed.seals.values()), force=force):
+            with exclusive(self.folders.lock):
+                tidy(self.folders)
+                self._sealed.refresh()
+                chosen = compaction.choose(list(self._sealed.seals.values()), force=force)
+                if chosen:
+                    done += compaction.merge(chosen, self.folders)
+                    self._sealed.refresh()
+        return done
 
-    def _load_failures(self, seals: list[Seal]) -> None:
-        found = [seal.failed() for seal in seals if seal.failures is not None]
-        if not found:
+    def _prune(self, completed: Rule | None, failed: Rule, *, is_dry: bool) -> Pruned:
+        with self._lock:
+            self.seal()
+            if is_dry:
+                return prune(list(self._sealed.seals.values()), self.folders, completed, failed, is_dry=True)
+            with self._alone() as is_alone:
+                if not is_alone:
+                    raise _is_busy(self.folders)
+                compaction.delete_replaced(self.folders)
+                try:
+                    return prune(list_seals(self.folders), self.folders, completed, failed, is_dry=False)
+                finally:
+                    self._sealed.forget()
+                    compaction.delete_replaced(self.folders)
+                    self._sealed.refresh()
+
+    def _sweep(self) -> None:
+        """Delete what compactions replaced, if nobody else may be reading it."""
+        if not scan(self.folders)[1]:
             return
-        self._failed_keys += [keys for keys, _ in found]
-        self._failed_permanent += [permanent for _, permanent in found]
-        keys = np.concatenate(self._failed_keys)
-        self._failed_run = KeyRun.of(keys)
-        at = self._failed_run.positions(*words_of(keys))
-        self._failed_counts = np.bincount(at, minlength=len(self._failed_run))
-        self._failed_counts[at[np.concatenate(self._failed_permanent)]] = PERMANENT
+        with contextlib.suppress(StoreError), self._alone(waits=False) as is_alone:
+            if is_alone:
+                compaction.delete_replaced(self.folders)
+
+    @contextlib.contextmanager
+    def _alone(self, *, waits: bool = True) -> Iterator[bool]:
+        """Have the store for this process alone, if no other has it open."""
+        assert self._hold is not None
+        with exclusive(self.folders.lock, waits=waits) as is_held:
+            if not is_held:
+                yield False
+                return
+            with self._hold.alone() as is_alone:
+                if is_alone:
+                    tidy(self.folders)
+                yield is_alone
+
+    def _let_go(self) -> None:
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.close()
+
+    def _parts(self, seals: list[Seal], keys: Any) -> list[Path]:
+        if keys is None:
+            return [part for seal in seals for part in seal.parts]
+        wanted = KeyRun.of(as_keys(keys))
+        return [part for seal in seals for part in seal.holding(wanted)]
+
+
+def _is_busy(folders: Folders) -> StoreError:
+    return StoreError(
+        "another process has the request store open",
+        where=str(folders.root),
+        fix="Run it again when the other build or command has ended",
+        retryable=True,
+    )

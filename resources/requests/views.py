@@ -11,6 +11,7 @@ counts (then the one in the first file by name), found over those keys alone: no
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -56,14 +57,20 @@ anti join request_store_losers as l on r.request_key = l.request_key and r.filen
 """
 
 
-def create(session: duckdb.DuckDBPyConnection, seals: Sequence[Seal], duplicates: Keys) -> None:
-    """Make both views in ``session``. ``duplicates``: keys that stand in more than one seal.
+def create(session: duckdb.DuckDBPyConnection, seals: Sequence[Seal], parts: Sequence[Path], duplicates: Keys) -> None:
+    """Make both views in ``session``.
+
+    Args:
+        session: Where they are made.
+        seals: All seals of the store.
+        parts: Those of their files of completions that are to be read.
+        duplicates: Keys that stand in more than one seal.
 
     Raises:
         StoreError: A file is damaged, or the session may not read it.
     """
     try:
-        _create_completions(session, seals, duplicates)
+        _create_completions(session, parts, duplicates)
         failures = [str(seal.failures) for seal in seals if seal.failures is not None]
         rows = session.read_parquet(failures) if failures else _empty(session, FAILURES)
         rows.project(", ".join(FAILURES.names)).create_view("failures", replace=True)
@@ -75,10 +82,10 @@ def create(session: duckdb.DuckDBPyConnection, seals: Sequence[Seal], duplicates
         ) from error
 
 
-def _create_completions(session: duckdb.DuckDBPyConnection, seals: Sequence[Seal], duplicates: Keys) -> None:
-    parts = [str(part) for seal in seals for part in seal.parts]
-    rows = session.read_parquet(parts, filename=bool(len(duplicates))) if parts else _empty(session, COMPLETIONS)
-    if len(duplicates):
+def _create_completions(session: duckdb.DuckDBPyConnection, parts: Sequence[Path], duplicates: Keys) -> None:
+    files = [str(part) for part in parts]
+    rows = session.read_parquet(files, filename=bool(len(duplicates))) if files else _empty(session, COMPLETIONS)
+    if files and len(duplicates):
         rows = _without_losers(session, rows, duplicates)
     rows.project(_SELECTED).create_view("completions", replace=True)
 

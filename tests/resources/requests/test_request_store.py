@@ -19,7 +19,7 @@ import pytest
 from resources.engines.protocol import EngineResult
 from resources.errors import StoreError
 from resources.identity import digest128, show_id
-from resources.requests import sealing, segments
+from resources.requests import sealing, segments, writing
 from resources.requests import store as store_module
 from resources.requests.records import Completion, Failure, record_of
 from resources.requests.segments import COMPLETIONS, FAILURES, keys_path
@@ -149,8 +149,6 @@ def test_a_failure_of_an_answered_request_is_not_counted(tmp_path: Path) -> None
 def test_another_store_sees_what_is_sealed(tmp_path: Path) -> None:
     with RequestStore(tmp_path) as first, RequestStore(tmp_path) as second:
         first.record_all([completion(1), failure(2)])
-        assert second.refresh() == 0
-        assert not second.known(keys(1)).any()
         assert second.seal() == [], "a live journal is nobody else's to seal"
         first.seal()
         assert not second.known(keys(1)).any()
@@ -232,8 +230,8 @@ def test_views_work_where_only_their_files_may_be_read(tmp_path: Path) -> None:
 
 
 def test_segments_are_sorted_and_end_at_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "SEGMENT_BYTES", 1000)
-    monkeypatch.setattr(sealing, "ROW_GROUP_ROWS", 7)
+    monkeypatch.setattr(writing, "SEGMENT_BYTES", 1000)
+    monkeypatch.setattr(writing, "ROW_GROUP_ROWS", 7)
     with RequestStore(tmp_path) as store:
         store.record_all(completion(number, prompt_tokens=2, completion_tokens=number) for number in range(50))
         store.seal()
@@ -257,7 +255,7 @@ def test_segments_are_sorted_and_end_at_their_size(tmp_path: Path, monkeypatch: 
 
 def test_format_on_disk_stays_the_same(tmp_path: Path) -> None:
     """What stands here is on users' disks: a change needs a new FORMAT and a migration."""
-    assert segments.FORMAT == 1
+    assert segments.FORMAT == 2
     assert [(f.name, str(f.type), f.nullable) for f in COMPLETIONS] == [
         ("request_key", "extension<arrow.uuid>", False),
         ("text", "string", False),
@@ -302,10 +300,23 @@ def test_format_on_disk_stays_the_same(tmp_path: Path) -> None:
         "parts",
         "prompt_tokens",
         "replaces",
+        "usage",
+    ]
+    assert sorted(facts["usage"][0]) == [
+        "completion_tokens",
+        "completions",
+        "counted",
+        "engine",
+        "failures",
+        "first_ns",
+        "last_ns",
+        "prompt_tokens",
+        "text_bytes",
+        "weights",
     ]
     assert sorted(facts["parts"][0]) == ["bytes", "name", "rows"]
     assert journal.suffix == ".journal"
-    assert json.loads((tmp_path / "requests" / "FORMAT").read_text()) == {"format": 1}
+    assert json.loads((tmp_path / "requests" / "FORMAT").read_text()) == {"format": 2}
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
@@ -314,46 +325,13 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
         store.seal()
     (seal,) = (tmp_path / "requests" / "segments").glob("*/seal.json")
     facts = json.loads(seal.read_text())
-    seal.write_text(json.dumps(facts | {"format": 2}))
-    with pytest.raises(StoreError, match="segment has format 2"):
+    seal.write_text(json.dumps(facts | {"format": 3}))
+    with pytest.raises(StoreError, match="segment has format 3"):
         RequestStore(tmp_path).open()
-    for value in ('{"format": 2}', '{"format": "1"}', "[]", "{"):
+    for value in ('{"format": 3}', '{"format": "1"}', "[]", "{"):
         (tmp_path / "requests" / "FORMAT").write_text(value)
         with pytest.raises(StoreError, match="FORMAT"):
             RequestStore(tmp_path).open()
-
-
-def test_an_older_format_is_migrated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with RequestStore(tmp_path) as store:
-        store.flush()
-    calls: list[Path] = []
-    monkeypatch.setattr(segments, "FORMAT", 3)
-    monkeypatch.setattr(segments, "MIGRATIONS", {1: calls.append, 2: calls.append})
-    for _ in range(2):
-        RequestStore(tmp_path).open().close()
-    assert calls == [tmp_path / "requests"] * 2
-    assert json.loads((tmp_path / "requests" / "FORMAT").read_text()) == {"format": 3}
-
-
-def test_a_seal_that_replaces_others_hides_and_removes_them(tmp_path: Path) -> None:
-    """What compaction will write: the new seal is committed by its rename, the old ones are litter from then on."""
-    with RequestStore(tmp_path) as reader, RequestStore(tmp_path) as store:
-        store.record_all([completion(1, "old"), failure(5)])
-        (old,) = store.seal()
-        reader.refresh()
-        folder = tmp_path / "requests" / "segments"
-        shutil.copytree(folder / old, folder / "new")
-        facts = json.loads((folder / "new" / "seal.json").read_text())
-        (folder / "new" / "seal.json").write_text(json.dumps(facts | {"replaces": [old]}))
-        reader.refresh()
-        assert {path.parent.name for path in reader.paths()} == {"new"}
-        assert reader.known(keys(1)).all()
-        assert texts(reader) == {show_id(key(1)): "old"}
-        assert reader.failed_attempts(keys(5)) == {key(5): 1}
-        store.record(completion(2))
-        store.seal()
-        assert not (folder / old).exists()
-        assert texts(store) == {show_id(key(1)): "old", show_id(key(2)): "answer 2"}
 
 
 def fail_with_full_disk(*_: Any, **__: Any) -> None:
@@ -361,12 +339,13 @@ def fail_with_full_disk(*_: Any, **__: Any) -> None:
 
 
 SEAL_STEPS: dict[str, tuple[Any, str]] = {
-    "folder": (sealing.Path, "mkdir"),
-    "part": (sealing.os, "fsync"),
-    "keys": (sealing.np, "save"),
-    "failures": (sealing, "_write_failures"),
-    "seal.json": (sealing, "write_json"),
-    "rename": (sealing.Path, "rename"),
+    "folder": (writing.Path, "mkdir"),
+    "row group": (pq.ParquetWriter, "write_table"),
+    "part": (writing.os, "fsync"),
+    "keys": (writing.np, "save"),
+    "failures": (writing.SealWriter, "write_failures"),
+    "seal.json": (writing, "write_json"),
+    "rename": (writing.Path, "rename"),
 }
 
 

@@ -23,11 +23,12 @@ SEAL_DRIVER = textwrap.dedent(
     from pathlib import Path
     import duckdb, numpy, pyarrow.parquet
     from resources.identity import digest128
-    from resources.requests import sealing
+    from resources.requests import sealing, writing
+    from resources.requests import store as store_module
     from resources.requests.records import Completion, Failure
     from resources.requests.store import RequestStore
 
-    sealing.SEGMENT_BYTES, sealing.ROW_GROUP_ROWS, sealing.GROUP_BYTES = 1, 4, 1
+    writing.SEGMENT_BYTES, writing.ROW_GROUP_ROWS, sealing.GROUP_BYTES = 1, 4, 1
     EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "fcntl.flock"}
     state = {"armed": False, "left": 0}
 
@@ -56,10 +57,9 @@ SEAL_DRIVER = textwrap.dedent(
     def write(root):
         # An old seal; then two journals of dead processes, which overlap it and each other, with failures.
         for number, values in enumerate([range(0, 5), range(3, 10), range(8, 14)]):
-            store = RequestStore(root)
-            store.open() if number < 2 else None
             if number == 2:  # do not seal the journal before
-                store._is_open = True
+                store_module.has_work = lambda folders: False
+            store = RequestStore(root).open()
             for value in values:
                 store.record(Completion(key(value), f"{number}:{value}", "stop", "e", "w", stored_at_ns=number + 1))
             store.record(Failure(key(100), "why", "e", "w"))
