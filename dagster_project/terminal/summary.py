@@ -136,8 +136,9 @@ def totals_line(title: str, outcomes: Sequence[Outcome], seconds: float) -> str:
     speed = f" at {rate(tokens / answering)} tokens/s" if answering > 1 else ""
     of_all = f" ({share(reused, total)})" if reused else ""
     paid = _paid(outcomes)
+    stages = "stage" if len(outcomes) == 1 else "stages"
     return (
-        f"{title}: {len(outcomes)} stages in {duration(seconds)}. "
+        f"{title}: {len(outcomes)} {stages} in {duration(seconds)}. "
         f"{asked:,} completions generated ({tokens:,} tokens{speed}), {reused:,} reused{of_all}. "
         f"{paid}{sum(check.passed for check in checks)} of {len(checks)} checks passed."
     )

@@ -107,5 +107,5 @@ def test_totals(outcome: Make) -> None:
 
 def test_totals_of_a_build_that_asked_nothing(outcome: Make) -> None:
     assert totals_line("sums (scripted)", [outcome()], 1.2) == (
-        "sums (scripted): 1 stages in 1.2 s. 0 completions generated (0 tokens), 0 reused. 2 of 2 checks passed."
+        "sums (scripted): 1 stage in 1.2 s. 0 completions generated (0 tokens), 0 reused. 2 of 2 checks passed."
     )
