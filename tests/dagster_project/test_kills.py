@@ -6,11 +6,13 @@ of a build that nobody disturbed over the same request store, and no request is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -131,27 +133,148 @@ def test_three_kills_of_one_build(project: Path, built: Path) -> None:
     hold_what_a_kill_must_leave(project, built)
 
 
+TALKER = '''
+"""Stands in for the worker of the embedded model: answers with a box, by seed alone, one each few milliseconds."""
+import random, sys, time
+from resources.engines.process.child import leave_with_parent
+from resources.engines.process.frames import read_frame, write_frame
+
+def main(parent):
+    leave_with_parent(parent)
+    out = sys.stdout.buffer
+    read_frame(sys.stdin.buffer)
+    write_frame(out, {"op": "ready"})
+    while (frame := read_frame(sys.stdin.buffer)) is not None:
+        if frame["op"] != "ask":
+            continue
+        time.sleep(0.03)
+        draw = random.Random(frame["seed"])
+        text = f"Step by step: it is {draw.random()}, so the answer is \\\\boxed{{{draw.randint(1, 3)}}}."
+        write_frame(out, {"op": "result", "id": frame["id"], "prompt_tokens": 9, "text": text, "reason": "stop",
+                          "tokens": 5})
+'''
+ARCHITECTURE = (b"general.architecture", b"llama")
+TINY_GGUF = (
+    b"GGUF"
+    + struct.pack("<IQQ", 3, 0, 1)  # version, tensors, entries
+    + struct.pack("<Q", len(ARCHITECTURE[0]))
+    + ARCHITECTURE[0]
+    + struct.pack("<I", 8)  # a text
+    + struct.pack("<Q", len(ARCHITECTURE[1]))
+    + ARCHITECTURE[1]
+)
+"""The header of a model without weights, by the GGUF specification."""
+TALK = """
+import sys
+import resources.engines.openvino.engine as engine
+engine._WORKER, engine._is_installed = "talker", lambda: True
+from dagster_project.cli import main
+sys.exit(main(["build"]))
+"""
+
+
+@pytest.fixture
+def talking(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project with an engine in a process of its own, and nothing built or stored."""
+    shutil.rmtree(project / ".mathloom")
+    (project / "talker.py").write_text(TALKER)
+    (project / "tiny.gguf").write_bytes(TINY_GGUF)
+    weights = f"engine: openvino, path: {project / 'tiny.gguf'}, batch_size: 4"
+    edit(project, "profiles/scripted.yaml", "engine: scripted", weights)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(project), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    return project
+
+
+def talk(folder: Path) -> subprocess.Popen[str]:
+    command = (sys.executable, "-c", TALK)
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def engines_of(build: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the engine of a build."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if b"from talker import main" in path.read_bytes() and f"main({build.pid})".encode() in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
+def kill_all(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+VICTIMS = ("build", "engine", "both")
+
+
+def kill_one(project: Path, victim: str, moment: str, delay: float) -> str:
+    """Start a build, kill at a moment, and wait for its end. Returns what it said."""
+    child = talk(project)
+    wait_for(project, moment, child)
+    time.sleep(delay)
+    if victim in ("engine", "both"):
+        kill_all(engines_of(child))
+    if victim in ("build", "both"):
+        child.kill()
+    said = child.communicate(timeout=PATIENCE_S)[1]
+    assert child.returncode == (0 if victim == "engine" else -signal.SIGKILL) or child.poll() == 0, said
+    return said
+
+
+def undisturbed_copy(project: Path, folder: Path) -> dict[str, Any]:
+    """The same build over the same request store, with nobody killed."""
+    shutil.copytree(project, folder, symlinks=True)
+    forget_all_but_requests(folder)
+    child = talk(folder)
+    said = child.communicate(timeout=PATIENCE_S)[1]
+    assert child.returncode == 0, said
+    assert "starting engine" not in said, "everything was stored already"
+    return environment(folder)
+
+
+def hold_after_kills(project: Path, aside: Path) -> None:
+    """Nothing twice, nothing lost, no process left, and the bytes of an undisturbed build."""
+    last = talk(project)
+    said = last.communicate(timeout=PATIENCE_S)[1]
+    assert last.returncode == 0, said
+    keys = keys_stored(project)
+    assert len(keys) == len(set(keys)) == REQUESTS
+    other = undisturbed_copy(project, aside)
+    assert {s: e["version"] for s, e in environment(project).items()} == {s: e["version"] for s, e in other.items()}
+    assert manifest(project, "release")["files"] == manifest(aside, "release")["files"]
+    assert engines_of(last) == []
+    shutil.rmtree(aside)
+
+
+def test_kills_of_build_engine_and_both(talking: Path, tmp_path: Path) -> None:
+    """One of each in the make test tier; an engine that is killed is started again by the same build."""
+    kill_one(talking, "build", "requests/journals/*.journal", 0.3)
+    said = kill_one(talking, "engine", "requests/journals/*.journal", 0.1)
+    assert "the engine broke and is started again" in said or "completions generated" in said
+    shutil.rmtree(talking / ".mathloom" / "requests")
+    forget_all_but_requests(talking)
+    kill_one(talking, "both", "requests/journals/*.journal", 0.2)
+    hold_after_kills(talking, tmp_path / "aside")
+
+
 @pytest.mark.soak
-def test_many_kills_at_random_moments(project: Path, built: Path) -> None:
-    """Thirty kills, each of a build that goes on where the last one was killed or begins anew."""
-    edit(project, *SLOW)
+def test_a_hundred_kills(talking: Path, tmp_path: Path) -> None:
+    """Build, engine, or both; while it answers, while a journal becomes a segment, or at any time at all."""
     draw = random.Random(20)
-    started = time.monotonic()
-    forget_all_but_requests(project)
-    child = start(project)
-    child.communicate()
-    whole = time.monotonic() - started
-    for number in range(30):
-        if number % 3 == 0:
-            forget_all_but_requests(project)
-        if number % 6 == 0:
-            shutil.rmtree(project / ".mathloom" / "requests")
-        child = start(project)
-        time.sleep(draw.uniform(0.3, 1.1) * whole)
-        kill(child)
-        if number % 3 == 2:
-            assert run(project, "build") == 0
-            hold_what_a_kill_must_leave(project, built)
+    moments = ("requests/journals/*.journal", "requests/segments/.*", "requests/segments/*", "staging/*", "envs/*/*")
+    for number in range(100):
+        if number % 5 == 0:
+            shutil.rmtree(talking / ".mathloom" / "requests", ignore_errors=True)
+        if number % 5 in (0, 2):
+            forget_all_but_requests(talking)
+        late = draw.uniform(0, 1.5) if draw.random() < 0.5 else draw.uniform(0, 0.02)
+        kill_one(talking, draw.choice(VICTIMS), draw.choice(moments), late)
+        if number % 5 == 4:
+            hold_after_kills(talking, tmp_path / "aside")
 
 
 def test_what_a_kill_leaves_in_staging_is_cleaned(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
