@@ -16,6 +16,7 @@ from resources.errors import RecipeError
 
 ENGINES: Mapping[str, str] = {
     "scripted": "resources.engines.scripted.engine:ScriptedEngine",
+    "files": "resources.engines.files.engine:FilesEngine",
     "openvino": "resources.engines.openvino.engine:OpenVinoEngine",
     "vllm": "resources.engines.planned:VllmEngine",
     "server": "resources.engines.server.engine:ServerEngine",

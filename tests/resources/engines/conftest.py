@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from resources.engines.catalog import make_engine
+from resources.engines.options import read_options
 from resources.engines.protocol import Engine, Prompt
+from resources.engines.vllm.pooling import VllmPoolingEngine, VllmPoolingOptions
 
 SECRET = "s3cr3t-of-the-test"
 
@@ -128,6 +130,31 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         engine.stop()
 
 
+@pytest.fixture
+def vllm_parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """Makes engines `vllm` whose child has no vLLM (`vllm/vllm_parrot.py`); with `task`, engines for numbers."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "vllm"))
+    monkeypatch.setattr("resources.engines.vllm.session._WORKER", "vllm_parrot")
+    monkeypatch.setattr("resources.engines.vllm.preflight.check_package", lambda *_: "cpu")
+    made: list[Any] = []
+
+    def make(name: str = "tiny", **options: Any) -> Any:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text("{}")
+        given = {"path": str(folder), **options}
+        if "task" in options:
+            read = read_options(VllmPoolingOptions, "vllm", given, "paper.yaml:9")
+            made.append(VllmPoolingEngine(read, where="paper.yaml:9", cache=tmp_path / "cache", secrets={}))
+        else:
+            made.append(make_engine("vllm", given, "paper.yaml:9", tmp_path / "cache"))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.stop()
+
+
 def missing_model() -> str | None:
     """Why the real model cannot be asked; None when it can."""
     if importlib.util.find_spec("openvino_genai") is None:
@@ -186,16 +213,24 @@ def _model(request: pytest.FixtureRequest) -> Subject:
     return Subject(request.getfixturevalue("model"), 10, too_long=Prompt("raw", "word " * 9_000), is_exact=False)
 
 
+def _vllm_parrot(request: pytest.FixtureRequest) -> Subject:
+    engine = request.getfixturevalue("vllm_parrot")()
+    engine.start()
+    return Subject(engine, engine.window, waits=Prompt("raw", "hold"), too_long=Prompt("raw", "too long"))
+
+
 def _files(request: pytest.FixtureRequest) -> Subject:
     """Answers to all that the suite asks: two numbers to a problem, samples 0 to 19, and hostile prompts."""
     path = request.getfixturevalue("tmp_path") / "answers.jsonl"
-    prompts: list[dict[str, Any]] = [{"prompt": f"Problem:\n{number} + 2\n\nSolution:\n"} for number in range(100)]
+    prompts: list[dict[str, Any]] = [
+        {"prompt": f"Problem:\n{number} + 2\n\nSolution:\n", "sample_index": index}
+        for number in range(100)
+        for index in range(20)
+    ]
     for text in HOSTILE_TEXTS.values():
         prompts += [{"prompt": text}, {"messages": [{"role": "user", "content": text}]}]
-    with path.open("w", encoding="utf-8") as file:
-        for prompt in prompts:
-            for index in range(20):
-                file.write(json.dumps({**prompt, "sample_index": index, "text": f"a stored answer {index}"}) + "\n")
+    lines = [json.dumps({**prompt, "text": f"stored answer {number}"}) for number, prompt in enumerate(prompts)]
+    path.write_text("\n".join(lines))
     engine = make_engine("files", {"paths": [str(path)]}, "test", path.parent / "cache")
     return Subject(engine, 2, reads_grammar=False)
 
@@ -207,6 +242,8 @@ SUBJECTS: Mapping[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "scripted failing": _scripted(transient_failures=0.3, lasting_failures=0.2, permanent_failures=0.1),
     "openvino without a model": _parrot,
     "openvino": _model,
+    "vllm without a model": _vllm_parrot,
+    "files": _files,
 }
 MARKS = {"openvino": pytest.mark.model}
 

@@ -52,7 +52,7 @@ class Mistake:
 
 MISTAKES = [
     Mistake("unknown engine", "openvion", {}, ["'openvion'", "Did you mean 'openvino'?"]),
-    Mistake("unknown engine, nothing like it", "xyzzy", {}, ["Known engines: openvino, scripted, server, vllm"]),
+    Mistake("unknown engine, nothing like it", "xyzzy", {}, ["Known engines: files, openvino, scripted, server, vllm"]),
     Mistake("unknown option", "openvino", {"batchsize": 4}, ["'batchsize'", "nearest: 'batch_size'"]),
     Mistake("two mistakes at once", "scripted", {"sede": 1, "wrong_answers": 2}, ["'sede'", "wrong_answers = 2"]),
     Mistake("wrong type", "openvino", {"threads": "many"}, ["threads = 'many'"]),
