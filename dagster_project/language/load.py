@@ -221,6 +221,7 @@ def load_recipe(
         release=card_words(document),
         splits={split: rows_of(size.value) for split, size in sizes.items()},
         prompts_folder=folder / PROMPTS,
+        root=root or folder,
         limits=chosen.resolved_limits(),
     )
 

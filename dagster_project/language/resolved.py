@@ -162,6 +162,8 @@ class Recipe:
     splits: Mapping[str, int | None]
     """Split -> rows wanted; None is all."""
     prompts_folder: Path
+    root: Path
+    """Where relative paths of sources and engines begin: the folder of the project file."""
     key_prefix: tuple[str, ...] = ()
     """Put before its asset keys: the profile, unless it is the one that the project file names. Two profiles of a
     recipe are two environments, and one must not show up as the other in the UI."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from dagster_project.language.resolved import Recipe, Role
 from resources.engines.catalog import make_engine
+from resources.engines.options import located
 from resources.engines.protocol import Engine
 from resources.identity import hash_json
 
@@ -23,6 +24,7 @@ class Roles:
 
     def __init__(self, recipe: Recipe, cache: Path) -> None:
         self._cache = cache
+        self._root = recipe.root
         self._engines: dict[str, Engine] = {}
         self._weights: dict[str, str] = {}
         self._running: dict[str, frozenset[str]] = {}  # key of the engine -> devices
@@ -42,9 +44,8 @@ class Roles:
         key = self._key(role)
         if key not in self._engines:
             declared = self._said[role]
-            self._engines[key] = make_engine(
-                declared.engine, declared.options, str(declared.place), self._cache, self._secrets
-            )
+            options = located(declared.options, self._root)
+            self._engines[key] = make_engine(declared.engine, options, str(declared.place), self._cache, self._secrets)
         return self._engines[key]
 
     def weights_id(self, role: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -34,6 +35,28 @@ class EngineOptions(BaseModel):
         Without the defaults, so that a field that is added later leaves the identity of today as it is.
         """
         return self.model_dump(mode="json", exclude=set(self.operational), exclude_defaults=True)
+
+
+def located(options: Mapping[str, Any], root: Path) -> dict[str, Any]:
+    """``options`` with the relative paths among them made to begin at ``root``, the folder of the project file.
+
+    By convention of all engines: `path` and `paths` are paths, `python` is one if it has a slash, `adapter` and
+    `tokenizer` are if they begin with a dot (else they name a repository). ``~`` is the home folder.
+    """
+    return {name: _located(name, value, root) for name, value in options.items()}
+
+
+def _located(name: str, value: Any, root: Path) -> Any:
+    if isinstance(value, Mapping):
+        return located(value, root)
+    if name == "paths" and isinstance(value, list | tuple):
+        return [_located("path", each, root) for each in value]
+    if not isinstance(value, str) or not value:
+        return value
+    is_path = name in ("path", "paths") or (name == "python" and "/" in value)
+    if is_path or (name in ("adapter", "tokenizer", "python") and value[0] in ".~"):
+        return str(root / Path(value).expanduser())
+    return value
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
