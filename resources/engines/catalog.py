@@ -18,7 +18,7 @@ ENGINES: Mapping[str, str] = {
     "scripted": "resources.engines.scripted.engine:ScriptedEngine",
     "files": "resources.engines.files.engine:FilesEngine",
     "openvino": "resources.engines.openvino.engine:OpenVinoEngine",
-    "vllm": "resources.engines.planned:VllmEngine",
+    "vllm": "resources.engines.vllm.engine:VllmEngine",
     "server": "resources.engines.server.engine:ServerEngine",
 }
 """Engine -> ``module:class``; :class:`EngineClass` says what the class must be."""

@@ -1,4 +1,4 @@
-"""The catalog: lazy classes, options with readable mistakes, engines that are known and cannot run yet."""
+"""The catalog: lazy classes, options with readable mistakes, one id for weights wherever they answer."""
 
 import subprocess
 import sys
@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from resources.engines.catalog import ENGINES, make_engine, options_type
-from resources.engines.protocol import EngineRequest, Prompt, Sampling
-from resources.errors import EngineError, RecipeError
+from resources.errors import RecipeError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -97,21 +96,3 @@ def test_the_same_words_name_the_same_weights_wherever_they_answer(
     for name, place in PLACES:
         engine = make_engine(name, {**weights, **place}, "paper.yaml:3", tmp_path)
         assert engine.weights_id() == engine.describe()["weights"] == weights_id
-
-
-PLANNED = [("vllm", {"model": "org/m", "revision": COMMIT}, f"hf:org/m@{COMMIT}")]
-
-
-@pytest.mark.parametrize(("name", "options", "weights_id"), PLANNED)
-def test_planned_engine_names_its_weights_and_refuses_to_run(
-    name: str, options: dict[str, Any], weights_id: str, tmp_path: Path
-) -> None:
-    engine = make_engine(name, options, "paper.yaml:3", tmp_path)
-    assert engine.weights_id() == weights_id
-    assert engine.describe()["weights"] == weights_id
-    request = EngineRequest(0, Prompt("raw", "x"), Sampling(1.0), 0, 0, 1)
-    for ask in (engine.start, lambda: list(engine.stream([request]))):
-        with pytest.raises(EngineError, match=r"paper\.yaml:3: .*cannot run it yet.*'openvino'.*'scripted'") as caught:
-            ask()
-        assert not caught.value.retryable
-    engine.stop()
