@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dagster_project.commands.common import project_of, recipe_of, workspace_of
+from dagster_project.commands.common import project_of, recipe_of, selected_of, watching, workspace_of
 from dagster_project.console import talk
 from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.outcome import Outcome, RequestCounts
 from dagster_project.terminal.progress import BarProgress, PlainProgress, progress_for
 from dagster_project.terminal.summary import WIDTH, summary, totals_line
 from resources.errors import MathloomError
+
+if TYPE_CHECKING:
+    from dagster_project.planning.plan import Plan
+    from dagster_project.running.workspace import Workspace
 
 _INTERRUPTS = ("DagsterExecutionInterruptedError", "KeyboardInterrupt")
 
@@ -57,11 +63,32 @@ class Recorder:
 @click.option(
     "--force", is_flag=True, help="Build selected stages again even if the store has them (asks no request twice)."
 )
-def build(recipe: str | None, profile: str | None, expression: str | None, force: bool) -> None:
-    """Build RECIPE: every stage that is not up to date, and nothing else."""
+@click.option(
+    "--max-cost",
+    type=click.FloatRange(0),
+    help="Most that this build may cost, in the profile's currency; never widens a limit of the profile.",
+)
+@click.option("--max-gpu-hours", type=click.FloatRange(0), help="Most GPU-hours of this build; never widens a limit.")
+@click.option("--yes", is_flag=True, help="Start without the question that a build which costs money asks.")
+def build(
+    recipe: str | None,
+    profile: str | None,
+    expression: str | None,
+    force: bool,
+    max_cost: float | None,
+    max_gpu_hours: float | None,
+    yes: bool,
+) -> None:
+    """Build RECIPE: every stage that is not up to date, and nothing else.
+
+    Says first what will be asked and what it costs (`mathloom plan` says more), and stops before any work if a limit
+    cannot hold or an engine cannot start.
+    """
+    from dagster_project.planning.limits import narrowed
+
     project = project_of(profile, recipe)
-    chosen = recipe_of(project, recipe)
-    run_build(project, chosen, expression, instance_store=project.store, force=force)
+    chosen = narrowed(recipe_of(project, recipe), max_cost, max_gpu_hours)
+    run_build(project, chosen, expression, instance_store=project.store, force=force, is_asked=not yes)
 
 
 @click.command()
@@ -85,14 +112,29 @@ def preview(recipe: str | None, rows: int, profile: str | None) -> None:
 
 
 def run_build(
-    project: Project, recipe: Recipe, expression: str | None, *, instance_store: Path | None, force: bool = False
+    project: Project,
+    recipe: Recipe,
+    expression: str | None,
+    *,
+    instance_store: Path | None,
+    force: bool = False,
+    is_asked: bool = False,
 ) -> None:
-    """Plan, run in Dagster, print. ``instance_store`` None keeps the run out of the UI's history (a preview)."""
+    """Plan, run in Dagster, print.
+
+    Args:
+        project: Where the store lies.
+        recipe: With the limits that hold for this build.
+        expression: Stages, as ``--select`` names them.
+        instance_store: None keeps the run out of the UI's history (a preview).
+        force: Whether selected stages are built even if the store has them.
+        is_asked: Whether a person at a terminal is asked before money is spent.
+    """
     console = talk()
     started = time.monotonic()
     project = Project(file=project.file, store=project.store, recipes={recipe.name: recipe})
-    selected = _selected(project, recipe, expression)
-    wanted = list(selected) if force else _not_current(project, recipe, selected)
+    selected = selected_of(project, recipe, expression)
+    wanted = _planned(project, recipe, selected, force=force, is_asked=is_asked)
     if not wanted:
         words = f"all {len(selected)} stages are up to date"
         console.print(
@@ -120,21 +162,44 @@ def run_build(
     _say_where(project, recipe)
 
 
-def _selected(project: Project, recipe: Recipe, expression: str | None) -> list[str]:
-    if not expression:  # without Dagster: a build that has nothing to do ends before it is imported
-        return list(recipe.stages)
-    from dagster_project.assembly import build_definitions
-    from dagster_project.selection import selected_stages
-
-    return selected_stages(recipe, expression, build_definitions(project))
-
-
-def _not_current(project: Project, recipe: Recipe, selected: Sequence[str]) -> list[str]:
-    from dagster_project.running.fingerprint import states
+def _planned(
+    project: Project, recipe: Recipe, selected: Sequence[str], *, force: bool, is_asked: bool
+) -> Sequence[str]:
+    """Stages to build, after the plan was said and agreed to. Raises what would stop the build later."""
+    from dagster_project.planning.walk import refuse_unreadable, walk
 
     with workspace_of(recipe, project) as workspace:
-        found = states(workspace)
-    return [name for name in selected if found[name] != "current"]
+        steps = walk(workspace, selected, force=force)
+        wanted = [name for name, step in steps.items() if step.is_to_build]
+        if not wanted:
+            return wanted
+        refuse_unreadable(workspace, steps)
+        from dagster_project.planning.make import make_plan
+
+        with watching() as tick:
+            plan = make_plan(workspace, selected, steps=steps, tick=tick)
+        if plan.generation:
+            _agree(workspace, plan, is_asked=is_asked)
+    return wanted
+
+
+def _agree(workspace: Workspace, plan: Plan, *, is_asked: bool) -> None:
+    """Say the plan, hold it against the limits, look at the engines, and ask who is to pay."""
+    from dagster_project.planning.limits import refuse
+    from dagster_project.planning.make import roles_to_check
+    from dagster_project.planning.table import WIDTH, render_short
+
+    console = talk()
+    console.print(render_short(plan), width=min(console.width, WIDTH))
+    refuse(plan, workspace.recipe)
+    for role in roles_to_check(plan):
+        workspace.roles.engine(role).check()
+    costs_money = any(stage.price is not None and not stage.cost.is_zero for stage in plan.generation)
+    is_terminal = sys.stdin.isatty() and console.is_terminal
+    if costs_money and is_asked and is_terminal and not click.confirm("Go on?", default=False, err=True):
+        console.print("Nothing was asked and nothing was built.")
+        raise click.exceptions.Exit(1)
+    console.print()
 
 
 def _run(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dagster_project.console import talk
 from dagster_project.language.load import find_project_file, load_project
 from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.workspace import Workspace
@@ -33,6 +34,16 @@ def recipe_of(project: Project, name: str | None) -> Recipe:
     )
 
 
+def selected_of(project: Project, recipe: Recipe, expression: str | None) -> list[str]:
+    """Names of the stages that ``--select`` names, upstream first; all without it."""
+    if not expression:  # without Dagster: a build that has nothing to do ends before it is imported
+        return list(recipe.stages)
+    from dagster_project.assembly import build_definitions
+    from dagster_project.selection import selected_stages
+
+    return selected_stages(recipe, expression, build_definitions(project))
+
+
 @contextmanager
 def workspace_of(recipe: Recipe, project: Project) -> Iterator[Workspace]:
     """A workspace that is closed in the end. Takes no lock."""
@@ -41,3 +52,14 @@ def workspace_of(recipe: Recipe, project: Project) -> Iterator[Workspace]:
         yield workspace
     finally:
         workspace.close()
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[str, int], None]]:
+    """A line that says how far the counting is, on a terminal; nothing elsewhere."""
+    console = talk()
+    if not console.is_terminal:
+        yield lambda _stage, _count: None
+        return
+    with console.status("planning") as status:
+        yield lambda stage, count: status.update(f"counting requests of {stage}: {count:,}")

@@ -1,0 +1,88 @@
+"""What this store knows from earlier builds: tokens a completion and tokens a second.
+
+The nearest history that exists is used: of the same prompts and sampling on the same weights, from the usage log; else
+of anything that these weights answered (tokens from the request store, which holds imported completions too).
+Memory: the last slices of each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dagster_project.running.workspace import Workspace
+from resources.requests.usage import WeightsUsage
+from resources.usage import Usage, UsageLog
+
+LAST = 100
+"""Slices looked back on, the newest of each kind: 50 minutes of work at a slice each half minute. Speeds of longer ago
+are those of another driver, server or batch size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Mean tokens a completion."""
+
+    prompt: float
+    completion: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Completion tokens a second, the start of the engine included."""
+
+    tokens_per_second: float
+    source: str
+
+
+class History:
+    """The slices of one store that ended in completions, and its figures by weights."""
+
+    def __init__(self, slices: Iterable[Usage], figures: Sequence[WeightsUsage] = (), stored: int = 0) -> None:
+        """``stored``: all completions of the store, those too that no figure counts yet."""
+        self._figures, self._stored = figures, stored
+        self._slices: dict[tuple[str, ...], deque[Usage]] = {}
+        for usage in slices:
+            if usage.completions > 0:
+                weights, shape, engine = usage.weights, usage.shape, usage.engine
+                for name in ((weights, shape), (weights, engine, ""), (weights, engine, shape)):
+                    self._slices.setdefault(name, deque(maxlen=LAST)).append(usage)
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> History:
+        """That of a store; opens its request store."""
+        requests = workspace.requests
+        return cls(UsageLog(workspace.root).read(), requests.usage_by_weights(), requests.stats().completions)
+
+    def stored(self, weights: str) -> int:
+        """Most completions that the store can have of these weights; of all, if they have no name."""
+        if not weights:
+            return self._stored
+        own = sum(figure.completions for figure in self._figures if figure.weights == weights)
+        uncounted = self._stored - sum(figure.completions for figure in self._figures)  # journals of running builds
+        return own + max(uncounted, 0)
+
+    def tokens(self, weights: str, shape: str) -> Tokens | None:
+        """What a completion took so far; None if these weights never answered here."""
+        if slices := self._slices.get((weights, shape)):
+            count, words = sum(usage.completions for usage in slices), "the same prompts"
+            prompt, completion = (sum(u.prompt_tokens for u in slices), sum(u.completion_tokens for u in slices))
+        else:
+            figures = [figure for figure in self._figures if figure.weights == weights]
+            count, words = sum(figure.counted for figure in figures), "these weights, other prompts"
+            prompt, completion = (sum(f.prompt_tokens for f in figures), sum(f.completion_tokens for f in figures))
+        if not count:
+            return None
+        return Tokens(prompt / count, completion / count, f"mean of {count:,} completions of {words}")
+
+    def speed(self, weights: str, engine: str, shape: str) -> Speed | None:
+        """How fast these weights answered in this engine; None if they never did."""
+        for name, words in (((weights, engine, shape), ""), ((weights, engine, ""), ", other prompts")):
+            slices = self._slices.get(name, ())
+            tokens, seconds = sum(u.completion_tokens for u in slices), sum(u.engine_seconds for u in slices)
+            if tokens > 0 and seconds > 0:
+                rate = tokens / seconds
+                return Speed(rate, f"measured: {rate:,.0f} tokens/s over {seconds:,.0f} s{words}")
+        return None
