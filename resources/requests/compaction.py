@@ -76,8 +76,8 @@ def _longest_run(small: Sequence[Seal]) -> list[Seal]:
     for number, seal in enumerate(small, start=1):
         if total >= writing.SEGMENT_BYTES:
             break
-        total += _weight(seal)
-        largest = max(largest, _weight(seal))
+        total += seal.bytes
+        largest = max(largest, seal.bytes)
         if number > 1 and 2 * largest <= total:
             length = number
     return list(small[:length])
@@ -87,13 +87,9 @@ def _first_segment(small: Sequence[Seal]) -> list[Seal]:
     run: list[Seal] = []
     for seal in small:
         run.append(seal)
-        if len(run) == MAX_MERGED or sum(map(_weight, run)) >= writing.SEGMENT_BYTES:
+        if len(run) == MAX_MERGED or sum(each.bytes for each in run) >= writing.SEGMENT_BYTES:
             break
     return run if len(run) > 1 else []
-
-
-def _weight(seal: Seal) -> int:
-    return seal.bytes + 1  # one that holds nothing but failures counts too
 
 
 def merge(chosen: Sequence[Seal], folders: Folders) -> Compacted:

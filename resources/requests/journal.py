@@ -241,7 +241,10 @@ class JournalReader:
             self._descriptor = -1
 
     def _probe(self, at: int) -> tuple[int, bool]:
-        length, checksum = _FRAME.unpack(self._ahead(at, _FRAME.size))
+        head = self._ahead(at, _FRAME.size)
+        if len(head) < _FRAME.size:  # cut meanwhile
+            return 0, False
+        length, checksum = _FRAME.unpack(head)
         start = at + _FRAME.size
         if length < MIN_PAYLOAD or start + length > self._size:
             return length, False

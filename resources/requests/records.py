@@ -26,6 +26,7 @@ _KNOWN_FLAGS = _IS_FAILURE | _IS_PERMANENT
 MIN_PAYLOAD = _HEAD.size
 """No record is shorter: a run of zero bytes is not a record."""
 _MAX_TOKENS = 2**31 - 1
+_MAX_TIME = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ def text_hash(text: str) -> bytes:
 
 
 def encode(record: Record, stored_at_ns: int) -> bytes:
-    """``record`` as the payload of a journal record, stamped with ``stored_at_ns``."""
+    """``record`` as the payload of a journal record, stamped with ``stored_at_ns``; odd clocks are kept in range."""
+    stored_at_ns = min(max(stored_at_ns, 0), _MAX_TIME)
     if len(record.request_key) != ID_BYTES:
         raise StoreError(
             f"a request key of {len(record.request_key)} bytes was given to the store",

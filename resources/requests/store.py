@@ -359,12 +359,12 @@ class RequestStore:
                     self._sealed.refresh()
 
     def _sweep(self) -> None:
-        """Delete what compactions replaced, if nobody else may be reading it."""
-        if not scan(self.folders)[1]:
-            return
-        with contextlib.suppress(StoreError), self._alone(waits=False) as is_alone:
-            if is_alone:
-                compaction.delete_replaced(self.folders)
+        """Delete what compactions replaced, if nobody else may be reading it. If not now, then another time."""
+        with contextlib.suppress(StoreError):
+            if scan(self.folders)[1]:
+                with self._alone(waits=False) as is_alone:
+                    if is_alone:
+                        compaction.delete_replaced(self.folders)
 
     @contextlib.contextmanager
     def _alone(self, *, waits: bool = True) -> Iterator[bool]:
