@@ -93,7 +93,7 @@ def test_a_check_that_fails_comes_before_any_start(
 
 PRICE = "price: {per_gpu_hour: 3600, gpus: 2, source: a test, date: 2026-01-01}"
 BY_TOKEN = (
-    "price: {per_million_prompt_tokens: 1_000_000, per_million_completion_tokens: 2_000_000, "
+    "price: {per_million_prompt_tokens: 0, per_million_completion_tokens: 7_000_000, "
     "source: a test, date: 2026-01-01}"
 )
 
@@ -104,7 +104,7 @@ def test_what_was_spent_is_logged_and_shown(build: Builder, capsys: pytest.Captu
     assert (usage.recipe, usage.stage, usage.role, usage.engine) == ("sums", "solutions", "solver", "fragile")
     assert usage.completions == REQUESTS
     assert (usage.prompt_tokens, usage.completion_tokens) == (50 * REQUESTS, 10 * REQUESTS)
-    assert usage.cost == pytest.approx(50 * REQUESTS + 2 * 10 * REQUESTS)
+    assert usage.cost == pytest.approx(7 * 10 * REQUESTS)
     assert usage.currency == "USD"
     assert usage.gpu_hours == 0
 
