@@ -3,7 +3,7 @@
 Text from a model is shown as table cells, cut and with control characters made visible; never as Markdown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dagster_project.language.resolved import Recipe, Stage
-from dagster_project.pictures import as_markdown, bar_chart
-from dagster_project.running.outcome import CheckResult, Outcome
+from dagster_project.pictures import area_chart, as_markdown, bar_chart
+from dagster_project.running.outcome import CheckResult, Outcome, RequestCounts
+from dagster_project.running.throughput import Point
 from dagster_project.terminal.words import cell
 from resources.identity import show_id
 from resources.store import Version
@@ -49,34 +50,76 @@ def column_lineage(recipe: Recipe, stage: Stage, columns: Mapping[str, Any]) -> 
 
 
 def after_build(outcome: Outcome) -> dict[str, Any]:
-    """Metadata of one materialisation. It mirrors the manifest, which is the truth."""
+    """Metadata of one materialisation, in the order in which the UI lists it. The manifest is the truth.
+
+    Counts and rates are plain numbers: the UI plots those over the builds of an asset.
+    """
     version = outcome.version
     shown: dict[str, Any] = {
         "dagster/row_count": version.row_count(),
         "dagster/column_schema": column_schema(version.schema()),
+        "funnel": dg.MetadataValue.md(funnel_markdown(outcome.funnel)),
+    }
+    if version.facts.get("requests"):
+        shown["completions of this version"] = dg.MetadataValue.json(dict(version.facts["requests"]))
+        if outcome.state == "built":
+            shown |= requests_of_build(outcome.requests)
+    if outcome.throughput:
+        shown["throughput"] = dg.MetadataValue.md(throughput_markdown(outcome.throughput))
+    for name, bars in version.facts.get("histograms", {}).items():
+        title = f"histogram: {cell(name, 40)}"
+        shown[title] = dg.MetadataValue.md(as_markdown(title, bar_chart(bars)))
+    shown["sample"] = sample_table(version)
+    shown["seconds"] = round(outcome.seconds, 3)
+    if outcome.peak_mb is not None:
+        shown["peak memory (MB)"] = round(outcome.peak_mb)
+    if version.manifest["files"]:
+        shown["files"] = dg.MetadataValue.json([f["path"] for f in version.manifest["files"]])
+    return {
+        **shown,
         "mathloom/state": outcome.state,
         "mathloom/version": version.version,
         "mathloom/fingerprint": outcome.fingerprint,
         "mathloom/folder": dg.MetadataValue.path(str(version.folder)),
-        "seconds": round(outcome.seconds, 3),
-        "funnel": dg.MetadataValue.md(funnel_markdown(outcome.funnel)),
-        "sample": sample_table(version),
     }
-    if outcome.peak_mb is not None:
-        shown["peak memory (MB)"] = round(outcome.peak_mb)
-    if version.facts.get("requests"):
-        shown["requests"] = dg.MetadataValue.json(
-            {
-                **version.facts["requests"],
-                "asked in this build": outcome.requests.asked,
-                "reused in this build": outcome.requests.reused,
-            }
-        )
-    for name, bars in version.facts.get("histograms", {}).items():
-        shown[f"histogram: {name}"] = dg.MetadataValue.md(as_markdown(name, bar_chart(name, bars)))
-    if version.manifest["files"]:
-        shown["files"] = dg.MetadataValue.json([f["path"] for f in version.manifest["files"]])
+
+
+def requests_of_build(counts: RequestCounts) -> dict[str, int | float]:
+    """What one build of a generation stage asked, how fast that was, and what it took.
+
+    A name is there in each build or in none, so that its plot has no gaps; those of money and GPU-hours are there when
+    the role has a price or devices.
+    """
+    shown: dict[str, int | float] = {
+        "requests asked": counts.asked,
+        "requests completed": counts.completed,
+        "requests reused": counts.reused,
+        "requests failed": counts.failed,
+        "requests given up": counts.given_up,
+        "requests retried": counts.retried,
+        "tokens in": counts.prompt_tokens,
+        "tokens out": counts.completion_tokens,
+        "requests per second": _per_second(counts.completed + counts.failed, counts),
+        "tokens out per second": _per_second(counts.completion_tokens, counts),
+        "engine seconds": round(counts.engine_seconds, 1),
+        "engine restarts": counts.restarts,
+    }
+    if counts.gpu_hours:
+        shown["GPU-hours"] = round(counts.gpu_hours, 4)
+    if counts.currency:
+        shown[f"cost ({cell(counts.currency, 8)})"] = round(counts.cost, 4)
     return shown
+
+
+def _per_second(count: int, counts: RequestCounts) -> float:
+    return round(count / counts.answering_seconds, 2) if counts.answering_seconds else 0.0
+
+
+def throughput_markdown(points: Sequence[Point]) -> str:
+    """Tokens a second over the answering time as a chart; requests a second where the engine counts no tokens."""
+    tokens = [point.tokens_per_s for point in points]
+    values, unit = (tokens, "tokens/s out") if any(tokens) else ([p.requests_per_s for p in points], "requests/s")
+    return as_markdown(f"throughput {unit}", area_chart(values, points[-1].seconds, unit))
 
 
 def funnel_markdown(funnel: Mapping[str, Any]) -> str:

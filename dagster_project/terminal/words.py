@@ -88,8 +88,7 @@ def amount(number: float) -> str:
     """Money or GPU-hours: 0.042, 12.40, 210, 1,234, 12.3k."""
     if not math.isfinite(number):
         return UNKNOWN
-    if 0 < abs(number) < 1:
-        return f"{number:.2g}" if abs(number) >= 1e-4 else "0.0001"
-    if 0 < abs(number) < 100:
-        return f"{number:.2f}"
+    for below, decimals in ((0.01, 4), (1, 3), (99.995, 2)):
+        if 0 < abs(number) < below:
+            return f"{max(number, 0.0001):.{decimals}f}"
     return short(number)

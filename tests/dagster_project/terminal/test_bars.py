@@ -145,7 +145,7 @@ def test_no_price_no_money() -> None:
     assert "USD" not in line(counts(currency="", cost=0.0, gpu_hours=0.0), 200)
     assert "2.44/155 GPU-hours" in line(counts(currency="", cost=0.0), 200)
     nothing_yet = counts(currency="USD", completed=0, failed=0, cost=0.5)
-    assert "0.5 USD" in line(nothing_yet, 200)
+    assert "0.500 USD" in line(nothing_yet, 200)
 
 
 def test_what_is_zero_is_not_said() -> None:
