@@ -26,12 +26,14 @@ VERBS = {
     "init": ("dagster_project.commands.init", "init"),
     "ls": ("dagster_project.commands.ls", "ls"),
     "build": ("dagster_project.commands.build", "build"),
+    "plan": ("dagster_project.commands.plan", "plan"),
     "preview": ("dagster_project.commands.build", "preview"),
     "status": ("dagster_project.commands.status", "status"),
     "test": ("dagster_project.commands.test", "test"),
     "show": ("dagster_project.commands.show", "show"),
     "schema": ("dagster_project.commands.schema", "schema"),
     "update": ("dagster_project.commands.update", "update"),
+    "requests": ("dagster_project.commands.requests", "requests"),
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),
@@ -82,9 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _usage(error: click.UsageError) -> str:
     """What click says about the command line itself, on one line with the command that helps."""
-    name = error.ctx.command.name if error.ctx and error.ctx.parent else ""
+    names: list[str] = []
+    context = error.ctx
+    while context is not None and context.parent is not None:
+        names.insert(0, context.command.name or "")
+        context = context.parent
     words = " ".join(error.format_message().split()).rstrip(".")
-    verb = f"mathloom {name}".strip()
+    verb = " ".join(["mathloom", *names])
     return f"{verb}: {words}{'' if words.endswith('?') else '.'} See: {verb} --help"
 
 
