@@ -15,13 +15,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from resources.store.layout import store_errors
 
 FILE = "usage.jsonl"
 APPEND_S = 30.0
 """Seconds between two lines of a stage that works on: what a kill loses of the accounts."""
+_BLOCK_BYTES = 1 << 16
+_DISORDER_S = 600.0
+"""More than any writer waits for the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +86,29 @@ class UsageLog:
         except FileNotFoundError:
             return
         with handle:
+            handle.seek(_start(handle, since) if since else 0)
             for line in handle:
                 usage = _parse(line)
                 if usage is not None and usage.at >= since:
                     yield usage
+
+
+def _start(handle: BinaryIO, since: float) -> int:
+    """Where a line begins before which all lines are older than ``since``: a log of years is not read for its last day.
+
+    Lines are appended in the order of their time but for the moments in which writers wait for each other.
+    """
+    at = handle.seek(0, os.SEEK_END)
+    while at > 0:
+        at = max(at - _BLOCK_BYTES, 0)
+        handle.seek(at)
+        if at:
+            handle.readline()  # the rest of a line that begins before
+        start = handle.tell()
+        usage = _parse(handle.readline())
+        if usage is not None and usage.at < since - _DISORDER_S:
+            return start
+    return 0
 
 
 def _parse(line: bytes) -> Usage | None:

