@@ -15,7 +15,7 @@ WIDTH = 100
 GAP = 2
 EXACT = 1_000_000
 """Counts below this are said exactly: rows are what a person compares."""
-NARROWEST = 24
+NARROWEST = 16
 """Columns left to a text that is cut; if that is not enough, a whole column goes instead."""
 
 
@@ -111,8 +111,8 @@ COLUMNS: Sequence[Column] = (
     Column("out", lambda o: short(o.version.row_count(), EXACT), 0),
     Column("rejected", _reasons, 2, is_text=True, can_be_cut=True),
     Column("requests", _requests, 1, is_text=True),
-    Column("tokens in", lambda o: _tokens(o.requests.prompt_tokens), 7),
-    Column("tokens out", lambda o: _tokens(o.requests.completion_tokens), 5),
+    Column("tok in", lambda o: _tokens(o.requests.prompt_tokens), 7),
+    Column("tok out", lambda o: _tokens(o.requests.completion_tokens), 5),
     Column("spent", _spent, 3),
     Column("checks", _checks, 4, is_text=True),
     Column("time", lambda o: "reused" if o.state == "reused" else duration(o.seconds), 1),

@@ -161,6 +161,17 @@ def test_text_of_a_model_is_a_cut_cell_of_a_table(versions: dict[str, Version]) 
     assert not any("script" in text for text in markdown)
 
 
+def test_ids_come_last_in_a_sample(tmp_path: Path) -> None:
+    schema = pa.schema([("problem_id", pa.uuid()), ("problem", pa.string()), ("n", pa.int64())])
+    with Store(tmp_path).stage("test.ids", {"rows": schema}, where="test") as staging:
+        ids = pa.array([b"0123456789abcdef"], pa.uuid())
+        staging.writers["rows"].write(pa.Table.from_arrays([ids, pa.array(["2 + 2"]), pa.array([1])], schema=schema))
+        staging.close()
+        sample = after_build(outcome(staging.commit({})))["sample"]
+    assert [column.name for column in sample.schema.columns] == ["problem", "n", "problem_id"]
+    assert sample.records[0].data["problem_id"] == "30313233-3435-3637-3839-616263646566"
+
+
 def test_metadata_are_small(versions: dict[str, Version]) -> None:
     """They lie in the event log, one copy a build."""
     points = [Point(float(i), 10.0, 1_000.0 + i) for i in range(1, 121)]
