@@ -12,6 +12,7 @@ from assets.kinds import TableKind
 from dagster_project.builds import Builds, EngineRole, engine_role
 from dagster_project.language.resolved import Recipe, Stage
 from dagster_project.metadata import after_build, check_result, column_lineage, column_schema
+from dagster_project.planning.record import plan_metadata
 from dagster_project.running.stage import CheckFailure, build_stage
 from dagster_project.sqlfiles.kind import SqlKind
 from dagster_project.sqlfiles.lineage import columns as lineage_of
@@ -69,7 +70,20 @@ def _stage_asset(recipe: Recipe, stage: Stage) -> dg.AssetsDefinition:
             if stage.role:
                 role: EngineRole = getattr(context.resources, role_key(recipe, stage.role))
                 role.configure(workspace.roles)
-            outcome = build_stage(workspace, stage, run_id=context.run.run_id, progress=progress, force=builds.force)
+            outcome = build_stage(
+                workspace,
+                stage,
+                run_id=context.run.run_id,
+                progress=progress,
+                force=builds.force,
+                announce=lambda plan: context.log_event(
+                    dg.AssetObservation(
+                        asset_key=asset_key,
+                        description="Plan, before the engine starts.",
+                        metadata=plan_metadata(plan.to_json()),
+                    )
+                ),
+            )
         except MathloomError as error:
             progress.stage_failed(stage.name, error)
             if isinstance(error, CheckFailure):

@@ -7,7 +7,6 @@ of the profile, or none; no price is ever made up.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dagster_project.language.resolved import Role, Stage
 from dagster_project.planning.counting import prompt_bytes
@@ -41,8 +40,8 @@ class Requests:
     notes: tuple[str, ...] = ()
 
 
-def stage_plan(workspace: Workspace, stage: Stage, counts: RequestCounts) -> dict[str, Any]:
-    """The plan of a stage that has just counted its requests, as JSON values: what the UI shows beside the run.
+def stage_plan(workspace: Workspace, stage: Stage, counts: RequestCounts) -> StagePlan:
+    """The plan of a stage that has just counted its requests: what the UI shows beside the run, and limits hold.
 
     Args:
         workspace: Of the run; only its usage log and prompts are read.
@@ -57,7 +56,7 @@ def stage_plan(workspace: Workspace, stage: Stage, counts: RequestCounts) -> dic
         given_up=known(counts.given_up),
         notes=wave_notes(stage),
     )
-    return plan_of(workspace, stage, found, History.of(workspace)).to_json()
+    return plan_of(workspace, stage, found, History.of(workspace))
 
 
 def wave_notes(stage: Stage) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from dagster_project.language.resolved import Limits, Recipe
 from dagster_project.planning.plan import Figure, Limit, Plan, StagePlan, Verdict, known, total, unknown
 from dagster_project.running.spending import DAY_S
+from dagster_project.running.workspace import Workspace
 from resources.errors import LimitError
 from resources.usage import UsageLog
 
@@ -92,6 +93,28 @@ def refuse(plan: Plan, recipe: Recipe) -> None:
                 where=f"{recipe.name} ({recipe.profile})",
                 fix=f"Read the plan (mathloom plan {recipe.name} --profile {recipe.profile}); build fewer stages with "
                 "--select, ask for fewer samples, or raise the limit in the profile",
+            )
+
+
+def refuse_stage(plan: StagePlan, workspace: Workspace, *, counts_gpus: bool) -> None:
+    """Hold one stage, whose requests are counted, against the limits; what the build has spent before counts too.
+
+    Here a click in the UI and a schedule meet the limits before an engine starts, as a build from a terminal does.
+
+    Raises:
+        LimitError: The stage cannot end within a limit, even at the low end of its figures.
+    """
+    recipe, spent = workspace.recipe, workspace.spent
+    gpu_hours = gpu_hours_of([plan], [counts_gpus])
+    for limit in held_against(recipe.limits, [plan], gpu_hours, Day.of(UsageLog(workspace.root))):
+        before = limit.spent or (spent.cost if limit.name == "max_cost" else spent.gpu_hours)
+        if before + limit.needed.least > limit.limit:
+            said = f"; {before:,.2f} are spent" if before else ""
+            raise LimitError(
+                f"the stage needs at least {limit.needed.least:,.2f} {limit.unit}{said}, "
+                f"and the limit {limit.name} is {limit.limit:g}",
+                where=f"{recipe.name}/{plan.stage}",
+                fix="Ask for fewer samples, or raise the limit in the profile (`limits:`)",
             )
 
 

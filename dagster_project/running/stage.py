@@ -24,7 +24,7 @@ from dagster_project.running.checking import check_version, remember, run_checks
 from dagster_project.running.failures import stage_errors
 from dagster_project.running.fingerprint import fingerprint_parts
 from dagster_project.running.funnel import histogram, measure
-from dagster_project.running.generation.run import run_generation
+from dagster_project.running.generation.run import Announce, run_generation
 from dagster_project.running.laws import check_law
 from dagster_project.running.lineage import release_context
 from dagster_project.running.memory import peak_mb, reset_peak
@@ -49,18 +49,30 @@ class CheckFailure(CheckError):
     results: Sequence[CheckResult] = ()
 
 
-def build_stage(workspace: Workspace, stage: Stage, *, run_id: str, progress: Progress, force: bool = False) -> Outcome:
+def build_stage(
+    workspace: Workspace,
+    stage: Stage,
+    *,
+    run_id: str,
+    progress: Progress,
+    force: bool = False,
+    announce: Announce = lambda _plan: None,
+) -> Outcome:
     """Bring one stage up to date and promote it in the environment.
+
+    ``announce``: told the plan of a stage that is about to ask a model.
 
     Raises:
         CheckFailure: A law or blocking check failed; the environment keeps the version it had.
         MathloomError: Anything else.
     """
     with stage_errors(f"{workspace.recipe.name}/{stage.name}"):
-        return _bring_up_to_date(workspace, stage, run_id, progress, force)
+        return _bring_up_to_date(workspace, stage, run_id, progress, force, announce)
 
 
-def _bring_up_to_date(workspace: Workspace, stage: Stage, run_id: str, progress: Progress, force: bool) -> Outcome:
+def _bring_up_to_date(
+    workspace: Workspace, stage: Stage, run_id: str, progress: Progress, force: bool, announce: Announce
+) -> Outcome:
     started = time.monotonic()
     reset_peak()
     progress.stage_started(stage.name, stage.kind.name)
@@ -75,7 +87,7 @@ def _bring_up_to_date(workspace: Workspace, stage: Stage, run_id: str, progress:
         _refuse(stage, workspace, results)
         state, pending = "reused", 0
     else:
-        version, results, counts, throughput = _build(workspace, stage, inputs, progress, run_id)
+        version, results, counts, throughput = _build(workspace, stage, inputs, progress, run_id, announce)
         pending = counts.failed
         seconds = round(time.monotonic() - started, 3)
         run = {"run_id": run_id, "seconds": seconds, "peak_mb": peak_mb(), "requests": asdict(counts)}
@@ -114,7 +126,7 @@ def link_release(workspace: Workspace, version: Version) -> None:
 
 
 def _build(
-    workspace: Workspace, stage: Stage, inputs: Inputs, progress: Progress, run_id: str
+    workspace: Workspace, stage: Stage, inputs: Inputs, progress: Progress, run_id: str, announce: Announce
 ) -> tuple[Version, list[CheckResult], RequestCounts, Throughput]:
     where = f"{workspace.recipe.name}/{stage.name}"
     schemas = stage.kind.outputs(stage.settings)
@@ -127,7 +139,16 @@ def _build(
         with _session(workspace, stage, inputs, scratch) as session:
             if isinstance(stage.kind, GenerationKind):
                 counts, throughput = run_generation(
-                    workspace, stage, _tables(inputs), session, staging, scratch, progress, facts, run_id=run_id
+                    workspace,
+                    stage,
+                    _tables(inputs),
+                    session,
+                    staging,
+                    scratch,
+                    progress,
+                    facts,
+                    run_id=run_id,
+                    announce=announce,
                 )
             else:
                 _run_table(workspace, stage, inputs, session, staging, facts)

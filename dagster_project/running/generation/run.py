@@ -6,7 +6,7 @@ to finish. Which row asked for what lies in a scratch file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ import duckdb
 
 from assets.kinds import Table
 from dagster_project.language.resolved import Stage
+from dagster_project.planning.costs import counts_gpus, stage_plan
+from dagster_project.planning.limits import refuse_stage
+from dagster_project.planning.plan import StagePlan
 from dagster_project.running.generation.answer import answer
 from dagster_project.running.generation.asks import (
     KeyedAsks,
@@ -33,6 +36,8 @@ from dagster_project.running.workspace import Workspace
 from resources.store import Staging
 from resources.usage import Usage, UsageLog
 
+Announce = Callable[[StagePlan], None]
+
 
 def run_generation(
     workspace: Workspace,
@@ -45,8 +50,12 @@ def run_generation(
     facts: dict[str, Any],
     *,
     run_id: str,
+    announce: Announce,
 ) -> tuple[RequestCounts, Throughput]:
     """Ask for what is missing, then write rows, rejects and the ledger. Returns what was asked and reused, and when.
+
+    ``announce`` is told the plan of the stage when its requests are counted, before the engine starts; not at all if
+    nothing is missing.
 
     Raises:
         EngineError: The engine cannot start or died, or too large a share of requests failed.
@@ -59,7 +68,7 @@ def run_generation(
     run = GenerationRun(workspace, stage, table, scratch, progress, meter)
     try:
         for number in range(run.kind.waves):
-            if not _wave(run, number, session):
+            if not _wave(run, number, session, announce):
                 break
     finally:
         meter.close(run.counts)
@@ -69,12 +78,16 @@ def run_generation(
     return run.counts, run.throughput
 
 
-def _wave(run: GenerationRun, number: int, session: duckdb.DuckDBPyConnection) -> bool:
+def _wave(run: GenerationRun, number: int, session: duckdb.DuckDBPyConnection, announce: Announce) -> bool:
     """One wave over the whole stage. False when no row asked for anything."""
     if number:
         run.requests.seal()
     wave = count_wave(run, number, _asked(run, number), session)
     run.progress.requests(run.stage.name, run.counts)
+    if number == 0 and wave.to_do:
+        plan = stage_plan(run.workspace, run.stage, run.counts)
+        announce(plan)
+        refuse_stage(plan, run.workspace, counts_gpus=counts_gpus(run.role))
     if wave.to_do:
         answer(run, requests_to_do(run, wave, _asked(run, number)))
     return wave.asks > 0

@@ -7,9 +7,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
+from dagster_project.assembly import build_definitions
+from dagster_project.language.load import load_project
 from resources.requests.store import RequestStore
 from resources.usage import UsageLog
 
@@ -139,3 +142,25 @@ def test_gpu_hours_are_counted_for_all_gpus(build: Builder) -> None:
     assert usage.engine_seconds > 0
     assert usage.gpu_hours == pytest.approx(2 * usage.engine_seconds / 3600, rel=0.2, abs=1e-6)
     assert usage.cost == pytest.approx(usage.gpu_hours * 3600)
+
+
+def test_a_click_in_the_ui_meets_the_limits_too_and_shows_the_plan(build: Builder, log: list[str]) -> None:
+    """Through Dagster alone, as the UI and a schedule start builds."""
+    assert build(BY_TOKEN) == 0
+    profile = Path("profiles/scripted.yaml")
+    profile.write_text(profile.read_text() + "limits: {max_cost: 700}\n")
+    recipe = Path("recipe.yaml")
+    recipe.write_text(recipe.read_text() + "    salt: more\n")
+    log.clear()
+    project = load_project(Path("mathloom.toml"))
+    job = build_definitions(project).resolve_job_def("sums")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+        failed = [event for event in result.all_events if event.is_failure and event.step_key]
+        assert log == []
+        seen = instance.fetch_observations(dg.AssetKey(["sums", "solutions"]), limit=5).records
+    assert "the stage needs at least 2,520.00 USD, and the limit max_cost is 700" in str(failed)
+    (observation,) = [record.event_log_entry.asset_observation for record in seen]
+    assert observation is not None
+    assert observation.metadata["plan: requests to do"].value == REQUESTS
+    assert observation.metadata["plan: cost (USD)"].value == pytest.approx(2520)
