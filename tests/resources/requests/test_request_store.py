@@ -21,9 +21,12 @@ from resources.errors import StoreError
 from resources.identity import digest128, show_id
 from resources.requests import sealing, segments, writing
 from resources.requests import store as store_module
+from resources.requests.index import Keys, Mask
 from resources.requests.records import Completion, Failure, record_of
+from resources.requests.sealed import PERMANENT
 from resources.requests.segments import COMPLETIONS, FAILURES, keys_path
-from resources.requests.store import PERMANENT, RequestStore
+from resources.requests.store import RequestStore
+from resources.requests.usage import WeightsUsage
 
 
 def key(number: int) -> bytes:
@@ -183,6 +186,10 @@ def test_a_seal_takes_the_oldest_of_several_journals(tmp_path: Path) -> None:
         names.append(text)
     with RequestStore(tmp_path) as store:
         assert texts(store) == {show_id(key(1)): "oldest"}
+
+
+def keep_all(found: Keys) -> Mask:
+    return np.ones(len(found), bool)
 
 
 def copy_seals(source: Path, target: Path) -> None:
@@ -514,3 +521,120 @@ def test_threads_share_a_store(tmp_path: Path) -> None:
         assert sum(new) == 200
         store.seal()
         assert len(texts(store)) == 200
+
+
+def test_only_files_that_hold_a_key_are_read(tmp_path: Path) -> None:
+    with RequestStore(tmp_path) as store:
+        for seal in range(4):
+            store.record_all([*(completion(n) for n in range(seal * 10, seal * 10 + 10)), failure(100 + seal)])
+            store.seal()
+        assert [path.name for path in store.paths([])] == ["failures.parquet"] * 4
+        assert len(store.paths(keys(3))) == 1 + 4
+        assert len(store.paths(keys(3, 7, 25, 1000))) == 2 + 4
+        assert len(store.paths(keys(*range(1000)))) == len(store.paths()) == 4 + 4
+        with duckdb.connect() as session:
+            store.create_views(session, keys(3, 25))
+            found = session.sql("select text from completions").fetchall()
+            assert sorted(found) == sorted((f"answer {n}",) for n in [*range(10), *range(20, 30)])
+            assert session.sql("select count(*) from failures").fetchall() == [(4,)]
+            store.create_views(session, [])
+            assert session.sql("from completions").fetchall() == []
+
+
+def test_keys_that_stand_twice_are_read_from_all_their_files(tmp_path: Path) -> None:
+    for name, text, when in (("a", "second", 2), ("b", "first", 1)):
+        with RequestStore(tmp_path / name) as store:
+            store.record_all([completion(1, text, stored_at_ns=when), completion(ord(name))])
+            store.seal()
+    copy_seals(tmp_path / "b", tmp_path / "a")
+    with RequestStore(tmp_path / "a") as store, duckdb.connect() as session:
+        for asked, expected in ((keys(1), {"first", "answer 97", "answer 98"}), (keys(97), {"answer 97"})):
+            store.create_views(session, asked)
+            assert expected <= {text for (text,) in session.sql("select text from completions").fetchall()}
+        with duckdb.connect() as session:
+            store.create_views(session, [])
+            assert session.sql("from completions").fetchall() == []
+
+
+def test_figures_by_weights_and_engine(tmp_path: Path) -> None:
+    with RequestStore(tmp_path) as store:
+        assert store.usage_by_weights() == []
+        store.record_all(
+            [
+                Completion(key(1), "é", "stop", "e", "w", "ab", 10, 2, 5),
+                Completion(key(2), "", "stop", "e", "w", None, None, 3, 7),
+                Completion(key(3), "x", "stop", "f", "w", None, 1, 1, 6),
+                Failure(key(4), "no", "e", "w"),
+                Failure(key(4), "no", "e", "v"),
+            ]
+        )
+        store.seal()
+        store.record(Completion(key(5), "xyz", "stop", "e", "w", None, 4, 4, 3))
+        store.seal()
+        expected = [
+            WeightsUsage("v", "e", failures=1),
+            WeightsUsage("w", "e", 3, 1, 2, 14, 9, 7, 3, 7),
+            WeightsUsage("w", "f", 1, 0, 1, 1, 1, 1, 6, 6),
+        ]
+        assert store.usage_by_weights() == expected
+        store.compact(force=True)
+        assert store.usage_by_weights() == expected
+    with RequestStore(tmp_path) as store:
+        assert store.usage_by_weights() == expected
+
+
+def test_a_store_that_may_not_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opened(path, flags, *rest, **more)
+
+    with RequestStore(tmp_path) as store:
+        store.record_all([completion(1), failure(2)])
+        store.seal()
+    opened = os.open
+    monkeypatch.setattr(os, "open", refuse)
+    with RequestStore(tmp_path) as store:
+        assert store.known(keys(1)).all()
+        assert len(texts(store)) == 1
+        assert store.failed_attempts(keys(2)) == {key(2): 1}
+        assert store.seal() == []
+        for write in (
+            lambda: store.record(completion(3)),
+            lambda: store.prune(keep_all),
+        ):
+            with pytest.raises(StoreError, match="no permission to write"):
+                write()
+        assert not store.known(keys(3)).any()
+
+
+def test_a_store_that_cannot_be_opened_holds_nothing(tmp_path: Path) -> None:
+    with RequestStore(tmp_path) as store:
+        store.record(completion(1))
+        store.seal()
+    (path,) = (tmp_path / "requests" / "segments").glob("*/*.keys.npy")
+    data = path.read_bytes()
+    path.write_bytes(b"")
+    broken = RequestStore(tmp_path)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="damaged"):
+            broken.open()
+    path.write_bytes(data)
+    with RequestStore(tmp_path) as store:
+        assert store.prune(keep_all).completions == 0, "nobody else has it open"
+    with broken.open():
+        assert broken.known(keys(1)).all()
+
+
+@pytest.mark.parametrize("now", [-5, 0, 2**63 - 1])
+def test_odd_clocks_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now: int) -> None:
+    with RequestStore(tmp_path) as store:
+        store.record(completion(1))
+        store.seal()
+        monkeypatch.setattr(store_module.time, "time_ns", lambda: now)
+        assert not store.record(completion(1, "later")), "what is sealed stays, whatever the clock says"
+        store.record_all([completion(2), failure(3)])
+        store.seal()
+        store.compact(force=True)
+        assert texts(store) == {show_id(key(1)): "answer 1", show_id(key(2)): "answer 2"}
+        assert store.failed_attempts(keys(3)) == {key(3): 1}

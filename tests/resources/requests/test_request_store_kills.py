@@ -16,20 +16,22 @@ import pytest
 
 from resources.requests.store import RequestStore
 
-SEAL_DRIVER = textwrap.dedent(
+DRIVER = textwrap.dedent(
     """
-    # Forks one sealer after the other; the n-th ends before its n-th change of the disk, the last one ends by itself.
+    # Forks one process after the other, each with the same work on a copy of the same store. The n-th one ends before
+    # its n-th change of the disk, the last one by itself. After each, a fresh process opens the store and looks.
     import json, os, shutil, sys
     from pathlib import Path
     import duckdb, numpy, pyarrow.parquet
     from resources.identity import digest128
     from resources.requests import sealing, writing
     from resources.requests import store as store_module
+    from resources.requests.index import as_keys
     from resources.requests.records import Completion, Failure
     from resources.requests.store import RequestStore
 
-    writing.SEGMENT_BYTES, writing.ROW_GROUP_ROWS, sealing.GROUP_BYTES = 1, 4, 1
-    EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "fcntl.flock"}
+    writing.ROW_GROUP_ROWS, sealing.GROUP_BYTES = 4, 1
+    EVENTS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "fcntl.flock"}
     state = {"armed": False, "left": 0}
 
     def on_event(event, arguments):
@@ -54,69 +56,118 @@ SEAL_DRIVER = textwrap.dedent(
     def key(number):
         return digest128("test", str(number))
 
-    def write(root):
+    def write(root, is_last_sealed):
         # An old seal; then two journals of dead processes, which overlap it and each other, with failures.
         for number, values in enumerate([range(0, 5), range(3, 10), range(8, 14)]):
-            if number == 2:  # do not seal the journal before
+            if number == 2 and not is_last_sealed:
                 store_module.has_work = lambda folders: False
             store = RequestStore(root).open()
             for value in values:
                 store.record(Completion(key(value), f"{number}:{value}", "stop", "e", "w", stored_at_ns=number + 1))
             store.record(Failure(key(100), "why", "e", "w"))
+            if is_last_sealed:
+                store.seal()
             store.close()
 
-    def seal(root, left):
-        state.update(armed=True, left=left)
-        RequestStore(root).open().close()
+    def keep(found):
+        return numpy.array([row.tobytes() in KEPT for row in found], bool)
 
-    def look(root):
+    KEPT = {key(value) for value in range(0, 14, 2)}
+
+    def work(root, name, left):
+        store = RequestStore(root)
+        if name != "seal":
+            store.open()
+        state.update(armed=True, left=left)
+        if name == "seal":
+            store.open()
+        elif name == "compact":
+            store.compact(force=True)
+        elif name == "prune":
+            store.prune(keep)
+        else:
+            store.forget_failures()
+        store.close()
+
+    def look(root, name):
+        # A kill may have left a prune undone: who wanted it runs it again.
+        with RequestStore(root) as store, duckdb.connect() as session:
+            store.create_views(session)
+            first = dict((k.hex, t) for k, t in session.sql("select request_key, text from completions").fetchall())
+            if name == "prune":
+                store.prune(keep)
+            if name == "forget":
+                store.forget_failures()
         with RequestStore(root) as store, duckdb.connect() as session:
             store.create_views(session)
             rows = sorted((k.hex, t) for k, t in session.sql("select request_key, text from completions").fetchall())
+            assert all(first[k] == text for k, text in rows)
             found = {
                 "rows": rows,
-                "known": bool(store.known([key(value) for value in range(14)]).all()),
-                "attempts": store.failed_attempts([key(100)])[key(100)],
+                "known": int(store.known([key(value) for value in range(14)]).sum()),
+                "attempts": store.failed_attempts([key(100)]).get(key(100), 0),
                 "failures": session.sql("select count(*) from failures").fetchall()[0][0],
                 "journals": store.stats().journals,
+                "tokens": store.stats().completions - sum(u.completions for u in store.usage_by_weights()),
                 "litter": [path.name for path in store.folders.segments.glob(".*")],
+                "unseen": len(set(store.folders.segments.rglob("*.parquet")) - set(store.paths())),
             }
         (root / "found.json").write_text(json.dumps(found))
 
     pyarrow.array([1])  # imports pandas where it is installed: once here, not in every child
     sys.addaudithook(on_event)
-    base = Path(sys.argv[1])
-    assert in_child(lambda: write(base / "start")) == 0
+    base, name, stride = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    if name == "seal":
+        writing.SEGMENT_BYTES = 1
+    assert in_child(lambda: write(base / "start", name != "seal")) == 0
     step, code = 0, 9
     while code == 9:
         root = base / f"step-{step}"
         shutil.copytree(base / "start", root)
-        code = in_child(lambda: seal(root, step))
+        code = in_child(lambda: work(root, name, step))
         assert code in (0, 9), code
-        assert in_child(lambda: look(root)) == 0, step
-        step += 1
+        assert in_child(lambda: look(root, name)) == 0, step
+        step += stride
     sys.stdout.write(str(step))
     """
 )
 
+ALL = list(range(14))
+KILLS: dict[str, tuple[int, list[int], int]] = {
+    # work: (changes of the disk that it makes at least, completions at its end, failures at its end)
+    "seal": (20, ALL, 3),
+    "compact": (25, ALL, 3),
+    "prune": (40, ALL[::2], 0),
+    "forget": (30, ALL, 0),
+}
+SAMPLE = {"seal": 5, "compact": 7, "prune": 19, "forget": 19}
+"""Every how many changes there is a kill where not all of them are tried."""
 
-def test_a_kill_at_any_step_of_a_seal_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    result = subprocess.run([sys.executable, "-c", SEAL_DRIVER, str(tmp_path)], capture_output=True, text=True)
+
+@pytest.mark.parametrize(
+    ("work", "stride"), [*SAMPLE.items(), *(pytest.param(work, 1, marks=pytest.mark.soak) for work in KILLS)]
+)
+def test_a_kill_at_any_step_loses_and_doubles_nothing(tmp_path: Path, work: str, stride: int) -> None:
+    command = [sys.executable, "-c", DRIVER, str(tmp_path), work, str(stride)]
+    result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    steps = int(result.stdout)
-    assert steps > 20, "the sealer was hardly watched"
-    found = [json.loads((tmp_path / f"step-{step}" / "found.json").read_text()) for step in range(steps)]
-    assert sorted(int(text.split(":")[1]) for _, text in found[-1]["rows"]) == list(range(14))
+    least, numbers, failures = KILLS[work]
+    steps = range(0, int(result.stdout), stride)
+    assert steps[-1] > least, "the process was hardly watched"
+    found = [json.loads((tmp_path / f"step-{step}" / "found.json").read_text()) for step in steps]
+    assert sorted(int(text.split(":")[1]) for _, text in found[-1]["rows"]) == numbers
     assert all(text.startswith("0:") for _, text in found[-1]["rows"] if int(text.split(":")[1]) < 5)
     assert found[-1] | {"rows": []} == {
         "rows": [],
-        "known": True,
-        "attempts": 3,
-        "failures": 3,
+        "known": len(numbers),
+        "attempts": failures,
+        "failures": failures,
         "journals": 0,
+        "tokens": 0,
         "litter": [],
+        "unseen": 0,
     }
-    for step, after in enumerate(found):
+    for step, after in zip(steps, found, strict=True):
         assert after == found[-1], f"killed at step {step}"
 
 
