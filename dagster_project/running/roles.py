@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.language.resolved import Recipe, Role
-from resources.engines.catalog import make_engine
+from resources.engines.catalog import make_engine, options_type
 from resources.engines.options import located
 from resources.engines.protocol import Engine
 from resources.identity import hash_json
@@ -44,7 +44,9 @@ class Roles:
         key = self._key(role)
         if key not in self._engines:
             declared = self._said[role]
-            options = located(declared.options, self._root)
+            options: Mapping[str, Any] = located(declared.options, self._root)
+            if declared.devices:
+                options = options_type(declared.engine).on_devices(options, declared.devices)
             self._engines[key] = make_engine(declared.engine, options, str(declared.place), self._cache, self._secrets)
         return self._engines[key]
 

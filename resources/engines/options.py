@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -28,6 +28,12 @@ class EngineOptions(BaseModel):
 
     operational: ClassVar[frozenset[str]] = frozenset()
     """Fields that change how fast answers come and never which: they are no part of the weights id."""
+
+    @classmethod
+    def on_devices(cls, options: Mapping[str, Any], devices: Sequence[str]) -> Mapping[str, Any]:
+        """``options`` (as written) of an engine that shall fill ``devices`` of this machine. Most have no say in it."""
+        del devices
+        return options
 
     def identity(self) -> dict[str, Any]:
         """The fields that shape answers and are not at their default, as JSON values.

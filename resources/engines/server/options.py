@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -107,6 +107,15 @@ class ServerOptions(NamedWeightsOptions):
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
         "max_tokens", description="Name of the length limit in chat requests (dialect openai)."
     )
+
+    @classmethod
+    def on_devices(cls, options: Mapping[str, Any], devices: Sequence[str]) -> Mapping[str, Any]:
+        """A launched server sees the role's `devices`; other servers are none of this machine's business."""
+        launch = options.get("launch")
+        if not isinstance(launch, Mapping):
+            return options
+        env = {"CUDA_VISIBLE_DEVICES": ",".join(devices), **(launch.get("env") or {})}
+        return {**options, "launch": {**launch, "env": env}}
 
     @field_validator("base_url", mode="before")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -52,6 +52,11 @@ class VllmOptions(NamedWeightsOptions):
     operational: ClassVar[frozenset[str]] = frozenset(
         {"path", "context_tokens", "dtype", "engine_args", "python", "env", "visible_devices"}
     )
+
+    @classmethod
+    def on_devices(cls, options: Mapping[str, Any], devices: Sequence[str]) -> Mapping[str, Any]:
+        """The role's `devices` become the visible ones, unless the option says others."""
+        return {"visible_devices": list(devices), **options}
 
     @field_validator("engine_args")
     @classmethod
