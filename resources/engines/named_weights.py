@@ -6,14 +6,17 @@ is loaded or downloaded here; files of a local folder are hashed once (``resourc
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
 from resources.engines.options import COMMIT, EngineOptions
 from resources.engines.weights import FileHashes
 from resources.errors import EngineError
+from resources.identity import hash_json
 
 HUB_NAME = r"[\w.-]+/[\w.-]+"
 """``org/name``. A local folder that could be read so is written with ``./`` before it."""
@@ -28,7 +31,7 @@ _SHAPING_FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py",
 
 _NOT_SHAPING = frozenset(
     {
-        "generation_config.json",  # defaults of sampling: every value is sent
+        "generation_config.json",  # defaults of sampling: every value is sent. Its end tokens: see _end_tokens
         "trainer_state.json",
         "training_args.bin",
         "optimizer.bin",
@@ -159,7 +162,9 @@ class NamedWeights:
             return f"hf:{options.model}@{fixed}"
         if path.is_file():
             return f"gguf:sha256:{self._hashes.hash(path)}"
-        return "folder:sha256:" + self._hashes.hash_folder(path, shaping_files(path))
+        digest = self._hashes.hash_folder(path, shaping_files(path))
+        ends = _end_tokens(path)
+        return "folder:sha256:" + (digest if ends is None else hash_json([digest, ends]))
 
     def _part(self, value: str) -> str:
         if named := hub_reference(value):
@@ -184,6 +189,15 @@ def shaping_files(folder: Path) -> list[Path]:
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     return [file for file in folder.glob(pattern) if file.is_file() and file.name not in _NOT_SHAPING]
+
+
+def _end_tokens(folder: Path) -> Any:
+    """The tokens that end an answer, which engines read from the defaults of sampling even if they use no other."""
+    try:
+        found = json.loads((folder / "generation_config.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found.get("eos_token_id") if isinstance(found, dict) else None
 
 
 def _is_commit(revision: str | None) -> bool:

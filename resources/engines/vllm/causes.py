@@ -30,7 +30,7 @@ _SHORTEST_SECRET = 8
 
 REMEDIES: Sequence[tuple[str, str]] = (
     (
-        r"no engine argument|unexpected keyword|validation error|Input should be|Extra inputs",
+        r"no engine argument|unexpected keyword|Input should be|Extra inputs|TypeError",
         "Correct `engine_args` in the profile: they are the arguments of vLLM's engine, with underscores.",
     ),
     (
@@ -50,7 +50,7 @@ REMEDIES: Sequence[tuple[str, str]] = (
         "network, download it first or name a folder by `path`.",
     ),
     (
-        r"architectures|not supported|[Uu]nrecogni[sz]ed",
+        r"architectures|[Aa]rchitecture|(is|are) not (yet )?supported|[Uu]nrecogni[sz]ed|model type",
         "This vLLM cannot load the model: update vLLM, or name another model.",
     ),
     (
@@ -70,7 +70,7 @@ OTHERWISE = "Mend what vLLM says. The end of its log is in {log}."
 def root_cause(said: str, log: Iterable[str]) -> str:
     """``said``, or the last exception in ``log`` where ``said`` only tells of another process."""
     if not any(empty in said for empty in _EMPTY):
-        return said[:_LONGEST]
+        return said
     lines = [_PREFIX.sub("", line).rstrip() for line in log]
     for at in range(len(lines) - 1, -1, -1):
         found = _EXCEPTION.match(lines[at])
@@ -80,7 +80,7 @@ def root_cause(said: str, log: Iterable[str]) -> str:
         if re.search(r"validation errors? for \w+$", words[0]):  # pydantic says what is wrong on the lines below
             words += [line.strip() for line in lines[at + 1 : at + 3]]
         return " ".join(words)[:_LONGEST]
-    return said[:_LONGEST]
+    return said
 
 
 def remedy(cause: str, log_file: str) -> str:

@@ -33,6 +33,9 @@ from resources.engines.vllm.prompts import PromptReader, Refusal, first_line
 POOLING_TASKS = {"score": "classify", "embed": "embed"}
 """Our word -> vLLM's."""
 
+LONGEST = 500
+"""Characters of a message. vLLM's are up to a page long; the first sentences say what is wrong."""
+
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks of a LoRA that vLLM makes room for."""
 
@@ -307,9 +310,15 @@ def describe_failure(exc: BaseException) -> str:
         except (TypeError, KeyError):
             faults = []
         if faults:
-            return "; ".join(f"{place}: {message}" if place else message for place, message in faults)[:600]
-    lines = [line.strip() for line in str(exc).splitlines() if line.strip()]
-    return f"{type(exc).__name__}: {' '.join(lines)}"[:600] if lines else type(exc).__name__
+            return _one_line("; ".join(f"{place}: {message}" if place else message for place, message in faults))
+    if isinstance(exc, BadArguments):
+        return str(exc)
+    return _one_line(f"{type(exc).__name__}: {exc}" if str(exc).strip() else type(exc).__name__)
+
+
+def _one_line(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 class _Inbox:

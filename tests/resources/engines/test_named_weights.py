@@ -91,6 +91,14 @@ def test_folder_id_stays_with_what_does_not(folder: Path, tmp_path: Path, name: 
     assert named(tmp_path, path=str(folder)).name() == before
 
 
+def test_folder_id_changes_with_the_tokens_that_end_an_answer(folder: Path, tmp_path: Path) -> None:
+    ids = set()
+    for words in ('{"temperature": 0.6}', '{"eos_token_id": 2}', '{"temperature": 1, "eos_token_id": 2}', "no JSON"):
+        (folder / "generation_config.json").write_text(words)
+        ids.add(named(tmp_path, path=str(folder)).name())
+    assert len(ids) == 2
+
+
 def test_folder_id_is_the_same_elsewhere(folder: Path, tmp_path: Path) -> None:
     before = named(tmp_path, path=str(folder)).name()
     moved = folder.rename(tmp_path / "moved")
