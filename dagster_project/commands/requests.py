@@ -67,9 +67,10 @@ def import_(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Take completions from FILES as answers of what STAGE of RECIPE asks for.
+    """Take completions from files as answers of a stage.
 
-    FILES are .jsonl, .jsonl.gz or .parquet, one row a sample, or output-rs*.jsonl of NeMo-Skills.
+    They become answers to what STAGE of RECIPE asks for, as the profile's role would give them. FILES are .jsonl,
+    .jsonl.gz or .parquet, one row a sample, or output-rs*.jsonl of NeMo-Skills.
     """
     from dagster_project.completion_files.importing import Wishes
     from dagster_project.completion_files.rejects import collecting
@@ -118,7 +119,8 @@ def _import(
     if as_json:
         click.echo(json.dumps(import_json(prepared, rejects, stored), indent=1, default=str))
     elif stored is not None:
-        _show(f"Stored {stored:,} completions. Next: mathloom build {workspace.recipe.name}")
+        recipe = workspace.recipe
+        _show(f"Stored {stored:,} completions. Next: mathloom build {recipe.name} --profile {recipe.profile}")
 
 
 def _confirm(question: str, *, yes: bool) -> None:
@@ -150,14 +152,17 @@ def _say(line: str) -> None:
 @_PROFILE
 @_JSON
 def export(recipe: str, stages: Sequence[str], path: Path, force: bool, profile: str | None, as_json: bool) -> None:
-    """Write the completions of STAGES of RECIPE (default: of all) with their prompts, one row a sample."""
+    """Write completions with their prompts to a file.
+
+    Those of STAGES of RECIPE, or of all whose rows are built: one row a sample.
+    """
     from dagster_project.completion_files.exporting import export as write
     from dagster_project.completion_files.stages import generation_stages
 
     project = project_of(profile, recipe)
     chosen = recipe_of(project, recipe)
     with workspace_of(chosen, project) as workspace:
-        done = write(workspace, generation_stages(chosen, stages), path, force=force, say=_say)
+        done = write(workspace, generation_stages(workspace, stages, _say), path, force=force, say=_say)
     if as_json:
         click.echo(json.dumps([asdict(part) for part in done], indent=1))
         return
@@ -167,7 +172,7 @@ def export(recipe: str, stages: Sequence[str], path: Path, force: bool, profile:
 @requests.command()
 @_JSON
 def stats(as_json: bool) -> None:
-    """What the store holds, by weights and engine."""
+    """Show what the store holds, by weights and engine."""
     from dagster_project.completion_files.named import named_weights
     from dagster_project.completion_files.words import stats_json, stats_table, stats_totals
     from resources.requests.store import RequestStore
@@ -193,7 +198,10 @@ def stats(as_json: bool) -> None:
 @_YES
 @_JSON
 def prune(unused: bool, weights: str | None, age: str | None, dry_run: bool, yes: bool, as_json: bool) -> None:
-    """Remove completions: those for which all the given conditions hold. Their requests will be asked again."""
+    """Remove completions from the store.
+
+    Those for which all the given conditions hold. A stage that still needs one will ask for it again.
+    """
     from dagster_project.completion_files.named import check_weights, named_keys, no_builds, survey
     from dagster_project.completion_files.pruning import rule_of
     from dagster_project.completion_files.words import prune_report
@@ -226,23 +234,26 @@ def prune(unused: bool, weights: str | None, age: str | None, dry_run: bool, yes
 @click.argument("stages", nargs=-1)
 @_PROFILE
 def forget_failures(recipe: str, stages: Sequence[str], profile: str | None) -> None:
-    """Let failed requests of STAGES of RECIPE (default: of all that are built) be asked again, rejected ones too."""
+    """Have failed requests asked again, rejected ones too.
+
+    Those of STAGES of RECIPE, or of all whose rows are built. The next build asks.
+    """
     from dagster_project.completion_files.forgetting import forget_failures as forget
     from dagster_project.completion_files.stages import generation_stages
 
     project = project_of(profile, recipe)
     chosen = recipe_of(project, recipe)
     with workspace_of(chosen, project) as workspace, workspace.environment.lock():
-        wanted = generation_stages(chosen, stages)
-        if not stages:
-            wanted = [stage for stage in wanted if stage.name in workspace.environment.stages]
-        for part in forget(workspace, wanted):
+        for part in forget(workspace, generation_stages(workspace, stages, _say)):
             _show(f"{part.stage}: {part.requests:,} failed requests forgotten, {part.rejected:,} of them were rejects")
 
 
 @requests.command()
 def compact() -> None:
-    """Merge the store's small segments into large ones. Builds do so by themselves; nothing is lost."""
+    """Merge small segments into large ones.
+
+    Builds do so by themselves when there are many. Nothing is lost.
+    """
     from resources.requests.store import RequestStore
 
     with RequestStore(project_of().store) as store:

@@ -40,6 +40,8 @@ from resources.requests.key import is_greedy
 
 BATCH_ROWS = 1024
 """Rows of a stage at a time: with 8 KB of few-shot prompt each, 8 MB."""
+BATCH_ROWS_OF_KEYS = 128
+"""Rows of a stage at a time where each sample is a row here: with 512 samples, 65,000."""
 WRITE_ROWS = 16_384
 """Rows of ids that are written together."""
 MAX_PLACE = 1 << 40
@@ -199,7 +201,7 @@ def write_targets(
     samplings: dict[Sampling, int] = {}
     asks = requests = 0
     with pq.ParquetWriter(path, TARGETS) as writer:
-        for part in keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS):
+        for part in keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS_OF_KEYS if needs_keys else BATCH_ROWS):
             rows: list[dict[str, Any]] = []
             known = workspace.requests.known(part.flat_keys)
             ids = list(_target_ids(part, stage, columns, match))

@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from assets.kinds import Table
 from dagster_project.language.faults import suggest
-from dagster_project.language.resolved import Recipe, Stage
+from dagster_project.language.resolved import Recipe, Ref, Stage
 from dagster_project.running.generation.asks import generation_kind
 from dagster_project.running.workspace import Workspace
 from resources.errors import RecipeError, StoreError
@@ -40,11 +40,27 @@ def generation_stage(recipe: Recipe, name: str) -> Stage:
     return stage
 
 
-def generation_stages(recipe: Recipe, names: Sequence[str]) -> list[Stage]:
-    """The named stages, or all that ask a model."""
+def generation_stages(workspace: Workspace, names: Sequence[str], say: Callable[[str], None]) -> list[Stage]:
+    """The named stages, or all that ask a model and whose rows are built; ``say`` is told of the others.
+
+    Raises:
+        RecipeError: A name is no such stage, or no stage of the recipe asks a model.
+        StoreError: Of no stage the rows are built.
+    """
+    recipe = workspace.recipe
     if names:
         return [generation_stage(recipe, name) for name in dict.fromkeys(names)]
-    return [stage for stage in recipe.stages.values() if stage.is_generation]
+    asking = [stage for stage in recipe.stages.values() if stage.is_generation]
+    if not asking:
+        where = f"{recipe.name} ({recipe.profile})"
+        raise RecipeError("no stage asks a model", where=where, fix="Name another recipe")
+    known = [stage for stage in asking if not _unbuilt(workspace, stage)]
+    if not known:
+        rows_of(workspace, asking[0])  # says what to build
+    for stage in asking:
+        if stage not in known:
+            say(f"{stage.name}: left out, its rows are not built under the profile {recipe.profile!r}")
+    return known
 
 
 def rows_of(workspace: Workspace, stage: Stage) -> Table:
@@ -53,18 +69,28 @@ def rows_of(workspace: Workspace, stage: Stage) -> Table:
     Raises:
         StoreError: A stage above was never built; ``fix`` is the command that builds it.
     """
-    formal = generation_kind(stage).main_input
-    for ref in stage.inputs[formal]:
-        if ref.stage not in workspace.environment.stages:
-            raise StoreError(
-                f"its requests are not known yet: the rows of {ref.stage!r} are not built under the profile "
-                f"{workspace.recipe.profile!r}",
-                where=f"{workspace.recipe.name}/{stage.name}",
-                fix=f"Build them first: mathloom build {workspace.recipe.name} --profile {workspace.recipe.profile} "
-                f"--select '+{ref.stage}'",
-            )
-    ((ref, version),) = workspace.input_versions(stage)[formal]
+    recipe = workspace.recipe
+    if missing := _unbuilt(workspace, stage):
+        raise StoreError(
+            f"its requests are not known yet: the rows of {missing!r} are not built under the profile "
+            f"{recipe.profile!r}",
+            where=f"{recipe.name}/{stage.name}",
+            fix=f"Build them first: mathloom build {recipe.name} --profile {recipe.profile} --select '+{missing}'",
+        )
+    ref = _main_input(stage)
+    entry = workspace.environment.stages[ref.stage]
+    version = workspace.store.version(entry.kind, entry.version)
     return Table(str(ref), version.schema(ref.table), version.paths(ref.table), version.row_count(ref.table))
+
+
+def _unbuilt(workspace: Workspace, stage: Stage) -> str | None:
+    """The stage above that gives the rows and was never built; None if they are there."""
+    ref = _main_input(stage)
+    return None if ref.stage in workspace.environment.stages else ref.stage
+
+
+def _main_input(stage: Stage) -> Ref:
+    return stage.inputs[generation_kind(stage).main_input][0]
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def sampling_words(sampling: Sampling) -> str:
 def stats_table(usage: Sequence[WeightsUsage], used: Collection[str]) -> Table:
     """One line for each pair of weights and engine."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("weights", "engine", "completions", "failures", "tokens in", "tokens out", "text MB"):
+    for name in ("weights", "engine", "completions", "failures", "tokens in", "tokens out", "text"):
         table.add_column(name, justify="left" if name in ("weights", "engine") else "right", overflow="fold")
     for name in ("first", "last", "used"):
         table.add_column(name)
@@ -109,7 +109,7 @@ def stats_table(usage: Sequence[WeightsUsage], used: Collection[str]) -> Table:
             f"{row.failures:,}" if row.failures else "",
             f"{row.prompt_tokens:,}",
             f"{row.completion_tokens:,}",
-            f"{row.text_bytes / 1e6:,.1f}",
+            size(row.text_bytes),
             day(row.first_ns),
             day(row.last_ns),
             "yes" if row.weights in used else "no",
@@ -120,9 +120,9 @@ def stats_table(usage: Sequence[WeightsUsage], used: Collection[str]) -> Table:
 def stats_totals(usage: Sequence[WeightsUsage], totals: Stats, used: Collection[str]) -> Iterator[str]:
     """The store as a whole, and what in it nobody uses."""
     yield (
-        f"{totals.completions:,} completions in {totals.segments:,} segment(s) of {totals.bytes / 1e6:,.1f} MB, "
+        f"{totals.completions:,} completions in {totals.segments:,} segment(s) of {size(totals.bytes)}, "
         f"{totals.failures:,} failed attempts; {totals.journals:,} journal(s) of running builds"
-        f" ({totals.journal_bytes / 1e6:,.1f} MB)"
+        f" ({size(totals.journal_bytes)})"
     )
     idle = sorted({row.weights for row in usage} - set(used))
     if idle:
@@ -135,6 +135,11 @@ def stats_json(usage: Sequence[WeightsUsage], totals: Stats, used: Collection[st
     return {"weights": rows, "totals": asdict(totals)}
 
 
+def size(count: int) -> str:
+    """Bytes for a reader."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"
+
+
 def day(time_ns: int | None) -> str:
     """A time of the store as a date (UTC)."""
     return "" if time_ns is None else f"{datetime.fromtimestamp(time_ns / 1e9, UTC):%Y-%m-%d}"
@@ -144,13 +149,12 @@ def prune_report(doomed: Sequence[Doomed], pruned: Pruned) -> Iterator[str]:
     """What would go, and what it would cost to ask for it again."""
     for row in doomed:
         yield (
-            f"{cell(row.weights)}: {row.completions:,} completions, {row.prompt_tokens:,} tokens in and "
-            f"{row.completion_tokens:,} out to ask for them again"
+            f"{cell(row.weights)}: {row.completions:,} completions, {row.prompt_tokens:,} known tokens in "
+            f"and {row.completion_tokens:,} out: what it costs to ask again"
         )
         if row.named:
             yield (
                 f"  {row.named:,} of them are named by versions: a stage that reads their text fails until the stage "
                 "that asked is built again with --force"
             )
-    size = f"{pruned.bytes / 1e6:,.1f} MB"
-    yield f"In all {pruned.completions:,} completions and {pruned.failures:,} failed attempts, {size}."
+    yield f"In all {pruned.completions:,} completions and {pruned.failures:,} failed attempts, {size(pruned.bytes)}."

@@ -158,3 +158,18 @@ def test_an_export_that_fails_leaves_nothing(full: Any, tmp_path: Path, monkeypa
     assert full.run("requests", "export", "pens", "--to", str(target)) == 1
     assert list(target.parent.iterdir()) == []
     assert list((full.store / "staging").iterdir()) == []
+
+
+def test_stages_whose_rows_are_not_built_are_left_out(
+    full: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = full.folder / "recipe.yaml"
+    recipe.write_text(
+        recipe.read_text()
+        + "  later: {kind: generation/augment, inputs: {problems: solvable}, role: solver, prompt: solve}\n"
+        + "  solvable: {kind: local/with_numbers, inputs: {problems: problems}}\n"
+    )
+    assert len(exported(full, tmp_path / "x.jsonl")) == 27
+    assert "later: left out, its rows are not built under the profile 'scripted'" in capsys.readouterr().err
+    assert full.run("requests", "export", "pens", "later", "--to", str(tmp_path / "y.jsonl")) == 1
+    assert "mathloom build pens --profile scripted --select '+solvable'" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -214,6 +215,20 @@ def test_nothing_is_stored_before_somebody_agreed(pens: Any, write: Write, capsy
     assert "weights   scripted:1:" in said
     assert "sampling  temperature 0.7, max_tokens 200, stop ['\\n\\nProblem:'" in said
     assert not pens.stored()
+
+
+@pytest.mark.parametrize(("word", "code", "count"), [("y", 0, 21), ("n", 1, 0)])
+def test_a_person_at_a_terminal_is_asked(
+    pens: Any, write: Write, monkeypatch: pytest.MonkeyPatch, word: str, code: int, count: int
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{word}\n"))
+    files = nemo(write, problems_of(pens))
+    assert pens.run("requests", "import", "pens", "solutions", *files) == code
+    assert len(pens.stored()) == count
 
 
 @pytest.mark.parametrize(
