@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from resources.engines.named_weights import NamedWeightsOptions
+from resources.engines.vllm.options import CREDENTIALS_IN_URL, SECRET_NAME
 
 Dialect = Literal["vllm", "openai"]
 
@@ -49,13 +50,6 @@ class LaunchOptions(BaseModel):
     port: int = Field(0, description="Port; 0: a free one.", ge=0, le=65535)
     start_timeout_s: float = Field(1800.0, description="Longest time until the server answers, in seconds.", gt=0)
 
-    @model_validator(mode="after")
-    def _leave_our_arguments(self) -> LaunchOptions:
-        taken = sorted(OWN_ARGUMENTS & {name.lstrip("-").replace("-", "_") for name in self.engine_args})
-        if taken:
-            raise ValueError(f"engine_args holds {', '.join(taken)}, which the engine sets itself")
-        return self
-
 
 class ServerOptions(NamedWeightsOptions):
     """One or several endpoints that speak the OpenAI protocol."""
@@ -90,7 +84,7 @@ class ServerOptions(NamedWeightsOptions):
     )
     max_in_flight: int = Field(256, description="Most samples at work at once, for each endpoint.", gt=0)
     samples_per_request: int = Field(
-        8, description="Most samples of one prompt in one HTTP request (dialect vllm; openai: always 1).", gt=0
+        1, description="Most samples of one prompt in one HTTP request (dialect vllm; openai: always 1).", gt=0
     )
     timeout_s: float = Field(600.0, description="Longest wait for one answer, in seconds.", gt=0)
     connect_timeout_s: float = Field(10.0, description="Longest wait for a connection, in seconds.", gt=0)
@@ -135,6 +129,9 @@ class ServerOptions(NamedWeightsOptions):
             raise ValueError("api_key_env is the NAME of an environment variable (A-Z, 0-9, _), never the key")
         for url in self.base_url:
             _check_url(url)
+        env = self.launch.env if self.launch else {}
+        if secret := [name for name in env if SECRET_NAME.search(name) or CREDENTIALS_IN_URL.search(env[name])]:
+            raise ValueError(f"{', '.join(secret)} looks like a secret; set it in the environment of the build instead")
         return self
 
     @model_validator(mode="after")
@@ -143,10 +140,8 @@ class ServerOptions(NamedWeightsOptions):
             raise ValueError("option 'base_url' is missing (or `launch`); give one of the two")
         if len(set(self.base_url)) < len(self.base_url):
             raise ValueError("base_url names an endpoint twice")
-        if self.launch and self.dialect != "vllm":
-            raise ValueError("a launched server speaks the dialect vllm")
-        if self.launch and self.api_key_env:
-            raise ValueError("a launched server has a key of its own; api_key_env belongs to base_url")
+        if self.launch:
+            _check_launch(self, self.launch)
         if self.base_url and not (self.served_name or self.model):
             raise ValueError("option 'served_name' is missing: the name of the model on the server")
         if taken := sorted(OWN_FIELDS & set(self.extra_body)):
@@ -159,14 +154,23 @@ class ServerOptions(NamedWeightsOptions):
         return self.served_name or self.model or "launched"
 
 
+def _check_launch(options: ServerOptions, launch: LaunchOptions) -> None:
+    if options.dialect != "vllm":
+        raise ValueError("a launched server speaks the dialect vllm")
+    if options.api_key_env:
+        raise ValueError("a launched server has a key of its own; api_key_env belongs to base_url")
+    if taken := sorted(OWN_ARGUMENTS & {name.lstrip("-").replace("-", "_") for name in launch.engine_args}):
+        raise ValueError(f"engine_args holds {', '.join(taken)}, which the engine sets itself")
+
+
 def _check_url(url: str) -> None:
+    if "@" in url:
+        raise ValueError("an address must not hold a user or a password; name the key in api_key_env")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise ValueError("base_url holds an address that cannot be read") from None
-    if "@" in parts.netloc:
-        raise ValueError("an address must not hold a user or a password; name the key in api_key_env")
     if parts.query or parts.fragment:
         raise ValueError("an address must not hold ? or #; name the key in api_key_env")
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:

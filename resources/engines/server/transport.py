@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import ssl
 from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 << 20
 """Largest body that is read: far above any completion, and a server that never ends cannot fill the memory."""
+
+_KEEP_S = 4.0
+"""Longest idle time of a connection: vLLM's server closes its own after 5 s, and a request could meet that."""
 
 _MAX_ERROR_BYTES = 64 << 10
 """Of the body of an error: its first words are enough."""
@@ -42,15 +47,18 @@ class Transport:
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "mathloom"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        self._client = httpx2.AsyncClient(
+        self._make_client = partial(
+            httpx2.AsyncClient,
             headers=headers,
-            # The whole request has its own time limit; these three would only start anew with each byte.
+            # The whole request has its own time limit; these would only start anew with each byte.
             timeout=httpx2.Timeout(None, connect=connect_timeout_s),
-            # How many are sent at once is the pace's decision.
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0),
+            limits=httpx2.Limits(keepalive_expiry=_KEEP_S),
             follow_redirects=False,
             trust_env=not is_loopback(url),  # no proxy leads back to this machine
+            verify=_tls(),
         )
+        self._idle: list[httpx2.AsyncClient] = []
+        self._clients: list[httpx2.AsyncClient] = []
         self._errors = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError)
 
     @property
@@ -68,7 +76,9 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        clients, self._clients, self._idle = self._clients, [], []
+        for client in clients:
+            await client.aclose()
 
     async def _request(self, method: str, url: str, body: bytes | None, timeout_s: float | None) -> bytes:
         limit_s = self._timeout_s if timeout_s is None else timeout_s
@@ -85,11 +95,26 @@ class Transport:
             raise Fault("lost", f"{type(exc).__name__}: {said}" if said else type(exc).__name__) from None
 
     async def _exchange(self, method: str, url: str, body: bytes | None) -> bytes:
-        async with self._client.stream(method, url, content=body) as response:
-            if response.is_success:
-                return await _read(response)
-            start = await _read_start(response)
+        client = self._take()
+        try:
+            async with client.stream(method, url, content=body) as response:
+                if response.is_success:
+                    return await _read(response)
+                start = await _read_start(response)
+        finally:
+            self._idle.append(client)
         raise http_fault(response.status_code, response.headers, start, self.words, datetime.now(UTC))
+
+    def _take(self) -> httpx2.AsyncClient:
+        """A client that nobody uses. The one that was used last: its connection is the least likely to be closed.
+
+        Each client serves one request at a time. A pool of 256 connections looks at all of them for every request and
+        every answer: 94 requests a second where these make 1,000.
+        """
+        if not self._idle:
+            self._clients.append(self._make_client())
+            self._idle.append(self._clients[-1])
+        return self._idle.pop()
 
 
 async def _read(response: httpx2.Response) -> bytes:
@@ -112,6 +137,14 @@ async def _read_start(response: httpx2.Response) -> bytes:
         parts.append(part)
         break
     return b"".join(parts)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """What all connections check certificates with: to make it takes longer than a request."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def is_loopback(url: str) -> bool:
