@@ -70,9 +70,11 @@ def plan_of(workspace: Workspace, stage: Stage, found: Requests, history: Histor
     assert stage.role is not None
     role = workspace.recipe.roles[stage.role]
     weights = named_weights(workspace, stage)
-    mean = history.tokens(weights, shape(workspace, stage)) if weights else None
+    recipe = workspace.recipe
+    kin = [other.name for other in recipe.stages.values() if other.kind.name == stage.kind.name]
+    mean = history.tokens(weights, shape(workspace, stage), recipe.name, kin) if weights else None
     tokens_in = _tokens_in(workspace, stage, found, mean)
-    tokens_out = _tokens_out(stage, found.to_do, mean)
+    tokens_out = _tokens_out(stage, found.to_do, mean, history.any_tokens(weights))
     seconds = _seconds(role, history, weights, shape(workspace, stage), tokens_out)
     gpu_hours = _gpu_hours(role, seconds)
     return StagePlan(
@@ -125,13 +127,15 @@ def _typical_bytes(workspace: Workspace, stage: Stage) -> float | None:
     return sum(sizes) / len(sizes) if sizes else None
 
 
-def _tokens_out(stage: Stage, to_do: Figure, mean: Tokens | None) -> Figure:
-    if mean is not None:
-        return times(to_do, mean.completion, mean.completion, mean.source)
+def _tokens_out(stage: Stage, to_do: Figure, mean: Tokens | None, other: Tokens | None) -> Figure:
     longest = getattr(stage.settings, "max_tokens", None)
-    if longest is None:
-        return times(to_do, 0, None, "no history, and the kind has no max_tokens")
-    return times(to_do, 0, longest, f"max_tokens: {longest}")
+    if mean is not None:
+        each = min(mean.completion, longest or mean.completion)  # it may have been larger before
+        return times(to_do, each, each, mean.source)
+    words = f"at most max_tokens = {longest}" if longest else "no history, and the kind has no max_tokens"
+    if other is not None:  # a hint for the reader: what was asked there may have had much longer or shorter answers
+        words += f"; {other.source} took {other.completion:,.0f} on average, for other prompts"
+    return times(to_do, 0, longest, words)
 
 
 def _seconds(role: Role, history: History, weights: str, shape: str, tokens_out: Figure) -> Figure:

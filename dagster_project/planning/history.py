@@ -1,17 +1,19 @@
 """What this store knows from earlier builds: tokens a completion and tokens a second.
 
-The nearest history that exists is used: of the same prompts and sampling on the same weights, from the usage log; else
-of anything that these weights answered (tokens from the request store, which holds imported completions too).
+The nearest history that exists is used: of the same prompts and sampling on the same weights; else of stages of the
+same kind in the same recipe (the stage itself under other settings is one of them), still on these weights. What these
+weights answered to anything else tells how fast they are, and little of how long an answer here will be.
 Memory: the last slices of each.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from dagster_project.running.workspace import Workspace
+from dagster_project.terminal.words import duration
 from resources.requests.usage import WeightsUsage
 from resources.usage import Usage, UsageLog
 
@@ -47,7 +49,8 @@ class History:
         for usage in slices:
             if usage.completions > 0:
                 weights, shape, engine = usage.weights, usage.shape, usage.engine
-                for name in ((weights, shape), (weights, engine, ""), (weights, engine, shape)):
+                kin = (weights, "stage", usage.recipe, usage.stage)
+                for name in ((weights, shape), kin, (weights, engine, ""), (weights, engine, shape)):
                     self._slices.setdefault(name, deque(maxlen=LAST)).append(usage)
 
     @classmethod
@@ -64,18 +67,29 @@ class History:
         uncounted = self._stored - sum(figure.completions for figure in self._figures)  # journals of running builds
         return own + max(uncounted, 0)
 
-    def tokens(self, weights: str, shape: str) -> Tokens | None:
-        """What a completion took so far; None if these weights never answered here."""
-        if slices := self._slices.get((weights, shape)):
-            count, words = sum(usage.completions for usage in slices), "the same prompts"
-            prompt, completion = (sum(u.prompt_tokens for u in slices), sum(u.completion_tokens for u in slices))
-        else:
-            figures = [figure for figure in self._figures if figure.weights == weights]
-            count, words = sum(figure.counted for figure in figures), "these weights, other prompts"
-            prompt, completion = (sum(f.prompt_tokens for f in figures), sum(f.completion_tokens for f in figures))
+    def tokens(self, weights: str, shape: str, recipe: str, kin: Collection[str]) -> Tokens | None:
+        """What a completion took so far; None if these weights never answered anything alike.
+
+        Args:
+            weights: Id of the weights.
+            shape: Of the stage: prompts and sampling.
+            recipe: Name of the recipe.
+            kin: Its stages of the same kind, the stage itself among them.
+        """
+        same = self._slices.get((weights, shape), ())
+        if same:
+            return _mean(same, "the same prompts")
+        alike = [usage for stage in kin for usage in self._slices.get((weights, "stage", recipe, stage), ())]
+        return _mean(alike, f"other prompts or settings of {', '.join(dict.fromkeys(u.stage for u in alike))}")
+
+    def any_tokens(self, weights: str) -> Tokens | None:
+        """What a completion of these weights took, whatever was asked; from the request store."""
+        figures = [figure for figure in self._figures if figure.weights == weights]
+        count = sum(figure.counted for figure in figures)
         if not count:
             return None
-        return Tokens(prompt / count, completion / count, f"mean of {count:,} completions of {words}")
+        prompt, completion = sum(f.prompt_tokens for f in figures), sum(f.completion_tokens for f in figures)
+        return Tokens(prompt / count, completion / count, f"{count:,} completions of these weights")
 
     def speed(self, weights: str, engine: str, shape: str) -> Speed | None:
         """How fast these weights answered in this engine; None if they never did."""
@@ -84,5 +98,13 @@ class History:
             tokens, seconds = sum(u.completion_tokens for u in slices), sum(u.engine_seconds for u in slices)
             if tokens > 0 and seconds > 0:
                 rate = tokens / seconds
-                return Speed(rate, f"measured: {rate:,.0f} tokens/s over {seconds:,.0f} s{words}")
+                return Speed(rate, f"measured: {rate:,.0f} tokens/s over {duration(seconds)}{words}")
         return None
+
+
+def _mean(slices: Collection[Usage], words: str) -> Tokens | None:
+    count = sum(usage.completions for usage in slices)
+    if not count:
+        return None
+    prompt, completion = sum(usage.prompt_tokens for usage in slices), sum(usage.completion_tokens for usage in slices)
+    return Tokens(prompt / count, completion / count, f"mean of {count:,} completions of {words}")

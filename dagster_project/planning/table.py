@@ -140,8 +140,9 @@ def _sources(plan: Plan) -> Iterator[str]:
     """Where the figures are from: each source once, with the stages that have it."""
     wanted: tuple[tuple[str, Callable[[StagePlan], str]], ...] = (
         ("requests", lambda s: s.to_do.source),
-        ("tokens in", lambda s: _unless_unknown(s, s.tokens_in)),
-        ("tokens out", lambda s: _unless_unknown(s, s.tokens_out)),
+        ("tokens in and out", lambda s: _unless_unknown(s, s.tokens_in) if _is_same(s) else ""),
+        ("tokens in", lambda s: "" if _is_same(s) else _unless_unknown(s, s.tokens_in)),
+        ("tokens out", lambda s: "" if _is_same(s) else _unless_unknown(s, s.tokens_out)),
         ("time", lambda s: _unless_unknown(s, s.seconds)),
         ("price", _price),
         ("note", lambda s: "; ".join(s.notes)),
@@ -154,6 +155,10 @@ def _sources(plan: Plan) -> Iterator[str]:
         for words, stages in found.items():
             whose = "" if len(stages) == len(plan.generation) else f" ({_named(stages)})"
             yield f"{name}: {cell(words, 300)}{whose}"
+
+
+def _is_same(stage: StagePlan) -> bool:
+    return stage.tokens_in.source == stage.tokens_out.source
 
 
 def _unless_unknown(stage: StagePlan, figure: Figure) -> str:

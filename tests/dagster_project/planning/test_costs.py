@@ -57,7 +57,7 @@ def requests(to_do: Figure, bytes_a_prompt: float | None = None) -> Requests:
 def slices(workspace: Workspace, **words: object) -> Usage:
     stage = workspace.recipe.stages["solutions"]
     names = {"weights": weights_id(workspace, stage), "shape": shape(workspace, stage), "engine": "scripted"}
-    counts = {"completions": 100, "prompt_tokens": 9_000, "completion_tokens": 20_000, "engine_seconds": 40.0}
+    counts = {"completions": 100, "prompt_tokens": 9_000, "completion_tokens": 10_000, "engine_seconds": 40.0}
     fields: dict[str, Any] = {
         "recipe": "r",
         "profile": "p",
@@ -77,6 +77,7 @@ def test_without_history_settings_bound_the_tokens(recipe: Recipe, opened: Calla
     assert (plan.tokens_in.low, plan.tokens_in.high) == pytest.approx((100_000, 180_000))
     assert plan.tokens_in.source == "its prompts, 2.5 to 4.5 bytes a token"
     assert (plan.tokens_out.low, plan.tokens_out.high) == (0, 120_000)
+    assert plan.tokens_out.source == "at most max_tokens = 120"
     assert plan.seconds == unknown("these weights were never measured here, and the role declares no tokens_per_second")
     assert plan.cost == unknown("no price in the profile")
 
@@ -99,19 +100,34 @@ def test_history_of_the_same_prompts_goes_before_that_of_the_weights(
         weights_id(workspace, stage), "scripted", 50, counted=40, prompt_tokens=80, completion_tokens=40
     )
     near = plan_of(workspace, stage, requests(known(10)), History([slices(workspace)], [other], 50))
-    assert (near.tokens_in.high, near.tokens_out.high) == (900, 2000)
+    assert (near.tokens_in.high, near.tokens_out.high) == (900, 1000)
     assert near.tokens_out.source == "mean of 100 completions of the same prompts"
-    assert near.seconds.high == pytest.approx(2000 / 500)
-    assert near.seconds.source == "measured: 500 tokens/s over 40 s"
+    assert near.seconds.high == pytest.approx(4)
+    assert near.seconds.source == "measured: 250 tokens/s over 40 s"
     far = plan_of(workspace, stage, requests(known(10)), History([slices(workspace, shape="x")], [other], 50))
-    assert (far.tokens_in.high, far.tokens_out.high) == (20, 10)
-    assert far.tokens_out.source == "mean of 40 completions of these weights, other prompts"
-    assert far.seconds.source == "measured: 500 tokens/s over 40 s, other prompts"
+    assert (far.tokens_out.low, far.tokens_out.high) == (0, 1200), "answers to other prompts may be of any length"
+    assert far.tokens_out.source == (
+        "at most max_tokens = 120; 40 completions of these weights took 1 on average, for other prompts"
+    )
+    assert far.seconds.source == "measured: 250 tokens/s over 40 s, other prompts"
     foreign = plan_of(workspace, stage, requests(known(10)), History([slices(workspace, weights="x")]))
     assert foreign.seconds.basis == "unknown"
     elsewhere = plan_of(workspace, stage, requests(known(10)), History([slices(workspace, engine="vllm")]))
-    assert elsewhere.tokens_out.high == 2000, "lengths do not depend on the engine"
+    assert elsewhere.tokens_out.high == 1000, "lengths do not depend on the engine"
     assert elsewhere.seconds.basis == "unknown", "speeds do"
+
+
+def test_a_stage_under_other_settings_and_its_kin_are_history(
+    recipe: Recipe, opened: Callable[[Recipe], Workspace]
+) -> None:
+    workspace = opened(recipe)
+    stage = recipe.stages["solutions"]
+    before = slices(workspace, shape="x", recipe="sums", stage="solutions")
+    plan = plan_of(workspace, stage, requests(known(10)), History([before]))
+    assert plan.tokens_out.high == 1000
+    assert plan.tokens_out.source == "mean of 100 completions of other prompts or settings of solutions"
+    foreign = slices(workspace, shape="x", recipe="others", stage="solutions")
+    assert plan_of(workspace, stage, requests(known(10)), History([foreign])).tokens_out.low == 0
 
 
 def test_only_the_last_slices_count(recipe: Recipe, opened: Callable[[Recipe], Workspace]) -> None:
@@ -121,7 +137,7 @@ def test_only_the_last_slices_count(recipe: Recipe, opened: Callable[[Recipe], W
         weights_id(workspace, recipe.stages["solutions"]), "scripted", shape(workspace, recipe.stages["solutions"])
     )
     assert speed is not None
-    assert speed.tokens_per_second == 500
+    assert speed.tokens_per_second == 250
 
 
 def test_a_price_by_the_gpu_hour(recipe: Recipe, opened: Callable[[Recipe], Workspace]) -> None:
@@ -141,7 +157,7 @@ def test_a_price_by_the_token(recipe: Recipe, opened: Callable[[Recipe], Workspa
     priced = with_role(recipe, price=BY_TOKEN)
     workspace = opened(priced)
     plan = plan_of(workspace, priced.stages["solutions"], requests(known(1_000_000)), History([slices(workspace)]))
-    assert plan.cost.low == plan.cost.high == pytest.approx(90 + 600)
+    assert plan.cost.low == plan.cost.high == pytest.approx(90 + 300)
     assert plan.cost.source.startswith("1 USD per million tokens in, 3 out (a page, 2026-01-02); mean of")
     assert plan.gpu_hours.basis == "unknown"
 
@@ -164,8 +180,8 @@ def test_the_plan_inside_a_run_needs_counts_only(
     found = stage_plan(workspace, priced.stages["solutions"], counts).to_json()
     assert found["to_do"] == {"low": 15, "high": 15, "basis": "known", "source": ""}
     assert (found["requests"]["low"], found["reused"]["low"], found["given_up"]["low"]) == (50, 30, 5)
-    assert found["tokens_out"]["high"] == 15 * 200
-    assert found["cost"]["high"] == pytest.approx((15 * 90 + 3 * 15 * 200) / 1_000_000)
+    assert found["tokens_out"]["high"] == 15 * 100
+    assert found["cost"]["high"] == pytest.approx((15 * 90 + 3 * 15 * 100) / 1_000_000)
 
 
 def test_what_a_store_can_have_of_some_weights() -> None:
@@ -173,3 +189,10 @@ def test_what_a_store_can_have_of_some_weights() -> None:
     assert History([], figures, 90).stored("a") == 60
     assert History([], figures, 95).stored("c") == 5, "in the journal of a build that runs"
     assert History([], figures, 95).stored("") == 95
+
+
+def test_an_answer_is_never_longer_than_allowed(recipe: Recipe, opened: Callable[[Recipe], Workspace]) -> None:
+    workspace = opened(recipe)
+    wordy = slices(workspace, completion_tokens=50_000)
+    plan = plan_of(workspace, recipe.stages["solutions"], requests(known(10)), History([wordy]))
+    assert plan.tokens_out.high == 10 * 120, "max_tokens is 120 now"

@@ -42,7 +42,7 @@ def test_a_fresh_project_is_estimated_from_its_words(fresh: Path, plan_of: Calla
     assert solutions.to_do.source == "rows of the source"
     assert span(solutions.reused) == (0, 0, "known")  # the store is empty
     assert span(solutions.tokens_out) == (0, 36 * 120, "estimated")
-    assert solutions.tokens_out.source == "max_tokens: 120"
+    assert solutions.tokens_out.source == "at most max_tokens = 120"
     assert solutions.seconds.basis == "unknown"
     assert solutions.cost.source == "no price in the profile"
     assert plan.hint.endswith("--select 'problems or with_numbers or short'")
@@ -196,7 +196,11 @@ def test_failed_requests_are_to_do_until_they_are_given_up(
     command: Callable[..., tuple[int, str, str]],
 ) -> None:
     edit(fresh / "profiles" / "scripted.yaml", "{engine: scripted}", "{engine: scripted, lasting_failures: 0.3}")
-    edit(fresh / "recipe.yaml", "max_tokens: 120", "max_tokens: 120\n    max_failure_share: 1\n    max_attempts: 2")
+    edit(
+        fresh / "recipe.yaml",
+        "max_tokens: 120",
+        "max_tokens: 120\n    max_failure_share: 1\n    max_attempts: 2",
+    )
     assert command(fresh, "build", "--select", "+solutions")[0] == 0
     plan = plan_of(fresh, "problems", "with_numbers", "short", "solutions")
     [change] = plan.changes
