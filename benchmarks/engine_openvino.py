@@ -1,35 +1,47 @@
-"""The embedded engine beside the bare pipeline: the same prompts, seeds and properties, in turns, in one run.
+"""The embedded engine beside the bare pipeline: the same prompts and seeds, in turns, in one run.
 
-Run: ``python benchmarks/engine_openvino.py`` (3 x 2 x 64 requests, some minutes on 2 cores; other work on the machine
-shows). ``--repeat N`` asks N requests twice, in another order, batch and process, and counts equal texts. ``--soak N``
-asks N short ones in a row and watches the memory of the child.
+Run: ``python benchmarks/engine_openvino.py`` (2 x 4 x 512 requests of 16 tokens, some minutes on 2 cores; other work on
+the machine shows). The same requests go through:
+
+* ``bare, plain loop``: a full batch of the pipeline, and a new request for each that ends;
+* ``bare, careful loop``: the same, with requests added in the order that uses the prefix cache best;
+* ``engine``: mathloom's engine alone, in its own process;
+* ``stage``: a generation stage of a whole build: keys, store, journal, Dagster.
+
+``--loose`` adds the engine with OpenVINO's own numbers. ``--repeat N`` asks N requests twice, in another order, batch
+and process, and counts equal texts. ``--soak N`` asks N short ones in a row and watches the memory of the child.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
+import os
 import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from dagster_project.cli import main as mathloom
 from resources.engines.catalog import make_engine
-from resources.engines.openvino.engine import PRECISE
+from resources.engines.openvino.engine import PRECISE, OpenVinoEngine
 from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling, answers
 from resources.engines.weights import Weights, WeightsSource
 
-LINE = "{:<26} {:>7} {:>7} {:>7} {:>11} {:>9} {:>9}\n"
-SAMPLING = Sampling(0.7, 0.95, max_tokens=64)
-"""No stop string: the bare pipeline handles some of them in another way, and both sides should do the same work."""
+LINE = "{:<26} {:>7} {:>7} {:>11} {:>9} {:>9}\n"
 SAMPLES = 4
 """Samples of one problem, one after the other, as a stage asks for them."""
+BARE = ("bare, plain loop", "bare, careful loop")
 
 SHOTS = (
     ("Ola has 21 corks and finds 6 more. How many corks does he have?", "21 + 6 = 27. The answer is \\boxed{27}."),
@@ -38,42 +50,97 @@ SHOTS = (
     ("Bo shares 32 cards equally among 4 friends. How many each?", "32 / 4 = 8. The answer is \\boxed{8}."),
 )
 
+RECIPE = """
+recipe: overhead
+title: overhead
+description: One generation stage.
+owners: ["team:data"]
+sources:
+  seeds: {{bundled: seeds.jsonl, licence: CC0-1.0}}
+roles: [solver]
+stages:
+  problems: {{kind: seeds/problems, source: seeds}}
+  solutions:
+    kind: generation/solve
+    inputs: {{problems: problems}}
+    role: solver
+    prompt: solve
+    samples: {samples}
+    temperature: 0.7
+    top_p: 0.95
+    max_tokens: {tokens}
+"""
+PROMPT = """
+mode: raw
+description: Four examples. No stop string, since the bare pipeline handles some of them in another way.
+template: |
+  {shots}Problem:
+  {{{{ problem }}}}
+
+  Solution:
+stop: []
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way through the requests, once."""
+
+    seconds: float
+    """From the first request to the last answer, without the load."""
+    tokens: float
+    """Of answers."""
+    cpu_s: float = 0.0
+
 
 def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=64)
+    parser.add_argument("--requests", type=int, default=512)
+    parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--loose", action="store_true")
     parser.add_argument("--repeat", type=int, default=0)
     parser.add_argument("--soak", type=int, default=0)
-    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--bare", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.bare:
-        sys.stdout.write(json.dumps(bare(options.requests, options.batch)))
+        sys.stdout.write(json.dumps(bare(options.bare, json.load(sys.stdin), options.tokens, options.batch)))
     elif options.repeat:
         repeat(options.repeat, options.batch)
     elif options.soak:
         soak(options.soak, options.batch)
     else:
-        compare(options.requests, options.rounds, options.batch)
+        compare(options.requests, options.tokens, options.rounds, options.batch, options.loose)
 
 
-def compare(count: int, rounds: int, batch: int) -> None:
-    """Bare pipeline, engine, and engine with OpenVINO's own numbers, in turns."""
-    sys.stdout.write(LINE.format("what", "load s", "run s", "CPU s", "requests/s", "tokens/s", "of bare"))
-    totals: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for name in ("bare pipeline", "engine", "engine, is_precise: false"):
+def compare(count: int, tokens: int, rounds: int, batch: int, is_loose: bool) -> None:
+    """Every way in turns, forwards and backwards. The stage comes first: it says what is asked."""
+    asked: list[tuple[str, int]] = []
+    ways = {
+        "stage": lambda: _run_stage(count, tokens, batch, asked),
+        "engine": lambda: _run_engine(asked, tokens, batch, True),
+        **{way: lambda way=way: _run_bare(way, asked, tokens, batch) for way in reversed(BARE)},
+    }
+    if is_loose:
+        ways["engine, is_precise: false"] = lambda: _run_engine(asked, tokens, batch, False)
+    runs: dict[str, list[Run]] = {name: [] for name in ways}
+    for turn in range(rounds):
+        for name in list(ways)[:: -1 if turn % 2 else 1]:
             before = _cpu_s()
-            found = _run_bare(count, batch) if name == "bare pipeline" else _run_engine(count, batch, "," not in name)
-            row = (*found, _cpu_s() - before)
-            totals[name] = [a + b for a, b in zip(totals.get(name, [0.0] * len(row)), row, strict=True)]
-    _, bare_run, bare_tokens, _ = totals["bare pipeline"]
-    for name, (load, run, tokens, cpu) in totals.items():
-        share = (tokens / run) / (bare_tokens / bare_run)
-        row = (load / rounds, run / rounds, cpu / rounds, rounds * count / run, tokens / run)
-        sys.stdout.write(LINE.format(name, *(f"{value:.1f}" for value in row), f"{share:.1%}"))
+            run = ways[name]()
+            runs[name].append(Run(run.seconds, run.tokens, _cpu_s() - before))
+            sys.stderr.write(f"{name}: {run.tokens / run.seconds:.0f} tokens/s\n")
+    rates = {name: sum(r.tokens for r in found) / sum(r.seconds for r in found) for name, found in runs.items()}
+    best = max(BARE, key=lambda name: rates[name])
+    sys.stdout.write(f"{len(asked)} requests, at most {tokens} tokens each, {rounds} rounds\n")
+    sys.stdout.write(LINE.format("way", "run s", "CPU s", "requests/s", "tokens/s", "of bare"))
+    for name in (*BARE, *(way for way in ways if way not in BARE)):
+        seconds = sum(run.seconds for run in runs[name])
+        row = (f"{seconds / rounds:.1f}", f"{sum(run.cpu_s for run in runs[name]) / rounds:.1f}")
+        figures = (f"{rounds * len(asked) / seconds:.1f}", f"{rates[name]:.1f}", f"{rates[name] / rates[best]:.1%}")
+        sys.stdout.write(LINE.format(name, *row, *figures))
 
 
 def repeat(count: int, batch: int) -> None:
@@ -108,11 +175,8 @@ def soak(count: int, batch: int) -> None:
     engine.stop()
 
 
-def bare(count: int, batch: int) -> dict[str, float]:
-    """The pipeline alone, in this process: a full batch, and a new request for each that ends.
-
-    All added at once would be slower still: the prefix cache is looked into when a request is added.
-    """
+def bare(way: str, asked: list[tuple[str, int]], tokens: int, batch: int) -> dict[str, float]:
+    """The pipeline alone, in this process. All requests added at once would be slower than either way."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # it would report the import
     import openvino_genai as genai
 
@@ -122,47 +186,114 @@ def bare(count: int, batch: int) -> dict[str, float]:
     scheduler.max_num_seqs = batch
     scheduler.max_num_batched_tokens = 2048
     scheduler.enable_prefix_caching = True
-    started = time.monotonic()
     properties: Mapping[str, Any] = {"ENABLE_CPU_PINNING": False, **PRECISE}
     pipeline = genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", properties)
     tokenizer = pipeline.get_tokenizer()
-    loaded = time.monotonic()
-    waiting = enumerate(_prompts(count))
+    sampling = _sampling(tokens)
+    started = time.monotonic()
+    waiting = deque(enumerate(asked))
     handles: list[Any] = []
-    while True:
-        running = sum(handle.get_status().name == "RUNNING" for handle in handles)
-        for number, (prompt, seed) in islice(waiting, batch - running):
+    running: list[Any] = []
+    while waiting or pipeline.has_non_finished_requests():
+        running = [handle for handle in running if handle.get_status().name == "RUNNING"]
+        for number, (prompt, seed) in _admitted(way, waiting, len(running), batch):
             config = genai.GenerationConfig()
             config.eos_token_id = tokenizer.get_eos_token_id()
             config.do_sample = True
-            config.temperature, config.top_p, config.top_k = SAMPLING.temperature, SAMPLING.top_p, 0
-            config.max_new_tokens = SAMPLING.max_tokens
+            config.temperature, config.top_p, config.top_k = sampling.temperature, sampling.top_p, 0
+            config.max_new_tokens = sampling.max_tokens
             config.rng_seed = seed
             handles.append(pipeline.add_request(number, tokenizer.encode(prompt).input_ids, config))
-        if not pipeline.has_non_finished_requests():
-            break
+            running.append(handles[-1])
         pipeline.step()
-    tokens = sum(len(output.generated_ids) for handle in handles for output in handle.read_all())
-    return {"load": loaded - started, "run": time.monotonic() - loaded, "tokens": tokens}
+    # A user of the pipeline wants texts: tokens to text is part of the work.
+    answers_ = [output.generated_ids for handle in handles for output in handle.read_all()]
+    texts = [tokenizer.decode(ids) for ids in answers_]
+    return {"seconds": time.monotonic() - started, "tokens": sum(map(len, answers_)), "texts": len(texts)}
 
 
-def _run_bare(count: int, batch: int) -> tuple[float, float, float]:
-    command = [sys.executable, __file__, "--bare", "--requests", str(count), "--batch", str(batch)]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return found["load"], found["run"], found["tokens"]
+def _admitted(way: str, waiting: deque[Any], running: int, batch: int) -> list[Any]:
+    """Requests that join the batch now. Careful: the first alone, then one of a prompt in a step."""
+    if way == BARE[0]:
+        return [waiting.popleft() for _ in range(min(batch - running, len(waiting)))]
+    admitted: list[Any] = []
+    later: list[Any] = []
+    prompts: set[str] = set()
+    while waiting and running + len(admitted) < batch and not (running == 0 and admitted):
+        request = waiting.popleft()
+        (later if request[1][0] in prompts else admitted).append(request)
+        prompts.add(request[1][0])
+    waiting.extendleft(reversed(later))
+    return admitted
 
 
-def _run_engine(count: int, batch: int, is_precise: bool) -> tuple[float, float, float]:
+def _run_bare(way: str, asked: list[tuple[str, int]], tokens: int, batch: int) -> Run:
+    command = [sys.executable, __file__, "--bare", way, "--tokens", str(tokens), "--batch", str(batch)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, input=json.dumps(asked))
+    found = json.loads(done.stdout)
+    return Run(found["seconds"], found["tokens"])
+
+
+def _run_engine(asked: list[tuple[str, int]], tokens: int, batch: int, is_precise: bool) -> Run:
     options = {"batch_size": batch, "is_precise": is_precise}
+    requests = [
+        EngineRequest(number, Prompt("raw", prompt), _sampling(tokens), seed, 0, 1)
+        for number, (prompt, seed) in enumerate(asked)
+    ]
     with tempfile.TemporaryDirectory() as cache:
         engine = make_engine("openvino", options, "benchmark", Path(cache))
-        started = time.monotonic()
         engine.start()
-        loaded = time.monotonic()
-        tokens = sum(result.completion_tokens or 0 for result in answers(engine.stream(_requests(count))))
-        done = time.monotonic()
+        started = time.monotonic()
+        found = sum(result.completion_tokens or 0 for result in answers(engine.stream(requests)))
+        seconds = time.monotonic() - started
         engine.stop()
-    return loaded - started, done - loaded, tokens
+    return Run(seconds, found)
+
+
+def _run_stage(count: int, tokens: int, batch: int, asked: list[tuple[str, int]]) -> Run:
+    """Build in a new folder; notes what the stage asked the engine for in ``asked``."""
+    stream = OpenVinoEngine.stream
+    heard: list[tuple[str, int]] = []
+
+    def listening(self: OpenVinoEngine, requests: Iterable[EngineRequest]) -> Iterator[EngineResult | None]:
+        def noted() -> Iterator[EngineRequest]:
+            for request in requests:
+                heard.extend((request.prompt.text, request.seed(request.first + i)) for i in range(request.count))
+                yield request
+
+        return stream(self, noted())
+
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as name, mock.patch.object(OpenVinoEngine, "stream", listening):
+        _write_project(Path(name), count, tokens, batch)
+        os.chdir(name)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) as said:
+                code = mathloom(["build"])
+        finally:
+            os.chdir(before)
+        if code:
+            sys.exit(said.getvalue())
+        records = [json.loads(file.read_text()) for file in Path(name).glob("store/fingerprints/*.json")]
+    counts = next(found for each in records if (found := each["run"]["requests"]) and found["asked"])
+    asked[:] = heard
+    return Run(counts["answering_seconds"], counts["completion_tokens"])
+
+
+def _write_project(folder: Path, count: int, tokens: int, batch: int) -> None:
+    shots = "".join(f"Problem:\n{problem}\n\nSolution:\n{solution}\n\n\n" for problem, solution in SHOTS)
+    files = {
+        "mathloom.toml": '[project]\nstore = "store"\n[recipes.overhead]\nfolder = "."\nprofile = "real"\n',
+        "recipe.yaml": RECIPE.format(samples=SAMPLES, tokens=tokens),
+        "prompts/solve.yaml": PROMPT.format(shots=shots.replace("\n", "\n  ")),
+        "profiles/real.yaml": f"profile: real\nroles:\n  solver: {{engine: openvino, batch_size: {batch}}}\n",
+        "seeds.jsonl": "".join(
+            json.dumps({"problem": _problem(one), "expected_answer": "0"}) + "\n" for one in range(count // SAMPLES)
+        ),
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
 
 
 def _texts(cache: str, requests: Iterable[EngineRequest], **options: Any) -> dict[int, str]:
@@ -177,17 +308,19 @@ def _text(result: EngineResult) -> str:
     return result.text if result.failure is None else f"failure: {result.failure}"
 
 
-def _prompts(count: int) -> Iterator[tuple[str, int]]:
-    head = "".join(f"Problem:\n{problem}\n\nSolution:\n{solution}\n\n\n" for problem, solution in SHOTS)
-    for number in range(count):
-        one = number // SAMPLES
-        problem = f"Siri has {one % 90 + 5} nuts and gets {one * 7 % 40 + 2} more from number {one}. How many nuts now?"
-        yield f"{head}Problem:\n{problem}\n\nSolution:\n", 1_000 + number
+def _problem(one: int) -> str:
+    return f"Siri has {one % 90 + 5} nuts and gets {one * 7 % 40 + 2} more from number {one}. How many nuts now?"
+
+
+def _sampling(tokens: int) -> Sampling:
+    return Sampling(0.7, 0.95, max_tokens=tokens)
 
 
 def _requests(count: int) -> Iterator[EngineRequest]:
-    for number, (prompt, seed) in enumerate(_prompts(count)):
-        yield EngineRequest(number, Prompt("raw", prompt), SAMPLING, seed, 0, 1)
+    head = "".join(f"Problem:\n{problem}\n\nSolution:\n{solution}\n\n\n" for problem, solution in SHOTS)
+    for number in range(count):
+        prompt = Prompt("raw", f"{head}Problem:\n{_problem(number // SAMPLES)}\n\nSolution:\n")
+        yield EngineRequest(number, prompt, _sampling(64), 1_000 + number, 0, 1)
 
 
 def _cpu_s() -> float:

@@ -1,11 +1,13 @@
-"""Engines under test: scripted, the parent's half of openvino over a child without a model, the real model, files.
+"""Engines under test: scripted, files, server; openvino and vllm over children without a model, and with real ones.
 
 ``subject`` gives each of them to the conformance suite. A new engine joins it with one entry in :data:`SUBJECTS`.
 """
 
+import asyncio
 import importlib.metadata
 import importlib.util
 import json
+import os
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +20,9 @@ from resources.engines.catalog import make_engine
 from resources.engines.options import read_options
 from resources.engines.protocol import Engine, Prompt
 from resources.engines.vllm.pooling import VllmPoolingEngine, VllmPoolingOptions
+from tests.resources.engines.server.faulty_http import FaultyServer, Plan, Request, error
+
+ROOT = Path(__file__).resolve().parents[3]
 
 SECRET = "s3cr3t-of-the-test"
 
@@ -176,6 +181,52 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.stop()
 
 
+def vllm_python() -> str:
+    """The interpreter that has vLLM: named by MATHLOOM_VLLM_PYTHON, or of the environment that `make test-vllm` makes."""
+    return os.environ.get("MATHLOOM_VLLM_PYTHON") or str(ROOT / ".venv-vllm/bin/python")
+
+
+@pytest.fixture(scope="session")
+def vllm_models() -> Path:
+    """Folder of the models of `tests/vllm_setup/make_models.py`; skips where they or vLLM are not."""
+    folder = Path(os.environ.get("MATHLOOM_VLLM_MODELS") or ROOT / ".venv-vllm/models")
+    if not Path(vllm_python()).exists():
+        pytest.skip("vLLM is in no environment known here (run `make test-vllm`, or set MATHLOOM_VLLM_PYTHON)")
+    if not (folder / "minilm").is_dir():
+        pytest.skip("the models of the tests are not made (run `make test-vllm`, or set MATHLOOM_VLLM_MODELS)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_vllm(vllm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """Makes engines `vllm` with the real vLLM on this CPU, not started: `name` is a model of the tests."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def make(name: str, **options: Any) -> Any:
+        given = {
+            "path": str(vllm_models / name),
+            "python": vllm_python(),
+            "dtype": "float32",
+            **options,
+            "engine_args": {"enforce_eager": True, "max_num_seqs": 16, **options.get("engine_args", {})},
+            "env": {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", **options.get("env", {})},
+        }
+        if "task" in options:
+            read = read_options(VllmPoolingOptions, "vllm", given, "cpu.yaml:3")
+            return VllmPoolingEngine(read, where="cpu.yaml:3", cache=cache, secrets={})
+        return make_engine("vllm", given, "cpu.yaml:3", cache)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(make_vllm: Callable[..., Any]) -> Iterator[Engine]:
+    """The real vLLM with SmolLM2, loaded once for all tests."""
+    engine = make_vllm("smollm2", context_tokens=1024)
+    yield engine
+    engine.stop()
+
+
 @dataclass(frozen=True)
 class Subject:
     """An engine under the conformance suite, and what the suite must know about it."""
@@ -219,6 +270,38 @@ def _vllm_parrot(request: pytest.FixtureRequest) -> Subject:
     return Subject(engine, engine.window, waits=Prompt("raw", "hold"), too_long=Prompt("raw", "too long"))
 
 
+def _server(request: pytest.FixtureRequest) -> Subject:
+    """Over a server in a thread, which never answers a prompt `hold`."""
+
+    async def answer(asked: Request) -> bytes | None:
+        if asked.body.get("prompt") == "hold":
+            await asyncio.sleep(3600)
+        if asked.body.get("structured_outputs") == {}:
+            return error(400, "You must use one kind of constraint for structured outputs")
+        return None
+
+    server = FaultyServer(Plan(key=SECRET, answer=answer))
+    server.start()
+    request.addfinalizer(server.__exit__)
+    words = {
+        "weights": "w",
+        "served_name": "org/m",
+        "base_url": server.url,
+        "api_key_env": "MATHLOOM_TEST_KEY",
+        "max_in_flight": 10,
+    }
+    cache = request.getfixturevalue("tmp_path") / "cache"
+    engine = make_engine("server", words, "p.yaml:4", cache, {"MATHLOOM_TEST_KEY": SECRET})
+    # Ten at work, and as many that came back and were not taken yet.
+    return Subject(engine, 20, waits=Prompt("raw", "hold"), too_long=Prompt("raw", "word " * 2_000))
+
+
+def _vllm(request: pytest.FixtureRequest) -> Subject:
+    engine = request.getfixturevalue("vllm_engine")
+    engine.start()
+    return Subject(engine, engine.window, too_long=Prompt("raw", "word " * 2_000), is_exact=False)
+
+
 def _files(request: pytest.FixtureRequest) -> Subject:
     """Answers to all that the suite asks: two numbers to a problem, samples 0 to 19, and hostile prompts."""
     path = request.getfixturevalue("tmp_path") / "answers.jsonl"
@@ -243,17 +326,19 @@ SUBJECTS: Mapping[str, Callable[[pytest.FixtureRequest], Subject]] = {
     "openvino without a model": _parrot,
     "openvino": _model,
     "vllm without a model": _vllm_parrot,
+    "vllm": _vllm,
+    "server": _server,
     "files": _files,
 }
-MARKS = {"openvino": pytest.mark.model}
+MARKS = {"openvino": pytest.mark.model, "vllm": pytest.mark.vllm}
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in SUBJECTS])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
-    """Each engine in turn; all but the shared real model are stopped afterwards."""
+    """Each engine in turn; all but the shared real models are stopped afterwards."""
     made = SUBJECTS[request.param](request)
     yield made
-    if request.param != "openvino":
+    if request.param not in MARKS:
         made.engine.stop()
 
 

@@ -106,7 +106,7 @@ def test_start_and_stop_are_idempotent_and_the_name_of_the_weights_stays(subject
 
 def test_stop_before_start_twice_and_start_again(subject: Any) -> None:
     engine = subject.engine
-    if engine.name == "openvino" and not subject.is_exact:
+    if engine.name in ("openvino", "vllm") and not subject.is_exact:
         pytest.skip("the real model is loaded once for all tests; its child is that of the engine without a model")
     engine.stop()
     engine.stop()
@@ -128,7 +128,7 @@ def test_a_check_passes_and_leaves_nothing_started(subject: Any) -> None:
 
 @pytest.mark.parametrize("error", [LookupError, KeyboardInterrupt])
 def test_a_broken_source_of_requests_is_not_swallowed(subject: Any, error: type[BaseException]) -> None:
-    if error is KeyboardInterrupt and subject.engine.name == "openvino" and not subject.is_exact:
+    if error is KeyboardInterrupt and subject.engine.name in ("openvino", "vllm") and not subject.is_exact:
         pytest.skip("an interrupt ends the child, and the real model is loaded once for all tests")
 
     def requests() -> Iterator[EngineRequest]:
@@ -177,7 +177,8 @@ def test_a_grammar_that_it_cannot_hold_is_refused_for_good_and_the_others_are_an
     prompt = Prompt("raw", PROBLEM.format(1))
     found = {result.number: result for result in answers(subject.engine.stream([ask_prompt(0, prompt, odd), ask(1)]))}
     assert found[0].failure
-    assert found[0].is_permanent
+    # A server says only that it refuses, which may be for its own state: asked again in a later build.
+    assert found[0].is_permanent or subject.engine.name == "server"
     assert found[1].failure is None or subject.fails
 
 

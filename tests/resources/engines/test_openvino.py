@@ -297,6 +297,66 @@ def test_model_in_a_fresh_home_writes_nothing_opens_no_socket_and_gives_the_same
     assert not [handle for handle in handles if handle.startswith("socket")]
 
 
+def resident_mib(engine: Engine) -> float:
+    status = Path(f"/proc/{child_pid(engine)}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.model
+@pytest.mark.soak
+def test_two_thousand_requests_in_a_row_leak_nothing(model: Engine) -> None:
+    """The cache of keys and values is full after a few hundred and then keeps its size."""
+    sampling = Sampling(0.7, 0.95, max_tokens=4, stop=("\n\n",))
+    requests = (
+        raw(number, f"{number} {'is one of many numbers, ' * 8}", sampling, seed=number) for number in range(2_000)
+    )
+    done, settled = 0, 0.0
+    for done, result in enumerate(answers(model.stream(requests)), 1):
+        assert result.failure is None
+        if done == 1_000:
+            settled = resident_mib(model)
+    assert done == 2_000
+    assert resident_mib(model) < settled + 50
+
+
+@pytest.mark.model
+@pytest.mark.soak
+def test_a_full_cache_answers_all_the_same(tmp_path: Path) -> None:
+    """24 prompts of 1,300 tokens at once want more than the 23,000 that a GiB holds: some wait, or begin anew."""
+    engine = make_engine("openvino", {"batch_size": 24, "cache_gb": 1}, "test", tmp_path)
+    words = [f"item{number} " * 500 for number in range(24)]
+    try:
+        requests = [raw(i, f"List {i}: {text}", Sampling(0.7, max_tokens=12)) for i, text in enumerate(words)]
+        found = list(answers(engine.stream(requests)))
+        assert len(found) == 24
+        assert all(result.failure is None for result in found)
+        assert sum(result.prompt_tokens or 0 for result in found) > 30_000
+        assert resident_mib(engine) < 3_000
+    finally:
+        engine.stop()
+
+
+@pytest.mark.model
+@pytest.mark.soak
+def test_an_interrupt_at_any_moment_ends_the_child_and_a_new_one_answers(tmp_path: Path) -> None:
+    engine = make_engine("openvino", {"batch_size": 4}, "test", tmp_path)
+    requests = [raw(number, question(number), Sampling(0.7, max_tokens=40)) for number in range(200)]
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    before = set(children.read_text().split())
+    try:
+        for delay_s in (0.5, 3.0, 5.0, 7.0):  # while it loads, and while it answers
+            threading.Timer(delay_s, os.kill, (os.getpid(), signal.SIGINT)).start()
+            started = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                list(engine.stream(requests))
+            engine.stop()
+            assert time.monotonic() - started < delay_s + 6
+            assert set(children.read_text().split()) == before
+        assert len(list(answers(engine.stream(requests[:4])))) == 4
+    finally:
+        engine.stop()
+
+
 SPY = """
 import sys
 def hook(event, args):
