@@ -66,8 +66,8 @@ def body(run: Run, options: ServerOptions, prompt: Mapping[str, Any]) -> bytes:
         _length_field(run, options): sampling.max_tokens,
         **_grammar(sampling, options),
     }
-    if stop := [text for text in sampling.stop if text]:
-        fields["stop"] = stop
+    if stop := [text for text in sampling.stop if text and not _has_surrogate(text)]:
+        fields["stop"] = stop  # a text never holds what is left out here
     if options.dialect == "vllm":
         fields |= {name: getattr(sampling, name) for name in _NEUTRAL}
         if run.count > 1:
@@ -106,7 +106,7 @@ def cannot_be_sent(prompt: Prompt) -> str | None:
         return "the prompt is empty"
     if prompt.mode == "chat" and not prompt.messages:
         return "the prompt has no message"
-    if any("\ud800" <= char <= "\udfff" for text in texts for char in text):
+    if any(map(_has_surrogate, texts)):
         return "the prompt holds a lone surrogate, which is no text"
     return None
 
@@ -129,3 +129,11 @@ def _grammar(sampling: Sampling, options: ServerOptions) -> Mapping[str, Any]:
 
 def _grammar_of(sampling: Sampling) -> dict[str, Any]:
     return json.loads(sampling.grammar)
+
+
+def _has_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -193,7 +193,8 @@ def test_a_prompt_over_the_context_is_refused_for_good(error: dict[str, Any], is
         (b"<html>\xff", "HTTP 400: <html>\ufffd"),
         (b"", "HTTP 400"),
         (b"[" * 100_000, "HTTP 400: " + "[" * 297 + "..."),
-        ({"error": {"message": "your key sk-secret+1/2 and sk-secret%2B1%2F2"}}, "HTTP 400: your key *** and ***"),
+        ({"error": {"message": "your key sk-secret+1/2 and sk-secret%2B1%2f2"}}, "HTTP 400: your key *** and ***"),
+        (b"sk-secret\\u002b1\\/2 sk-secret&#43;1&#x2F;2", "HTTP 400: *** ***"),
     ],
 )
 def test_words_of_a_server_are_made_fit_to_show(body: Any, shown: str) -> None:

@@ -10,7 +10,7 @@ from resources.engines.server import wire
 from resources.engines.server.options import ServerOptions
 from resources.errors import EngineError
 
-ALL = Sampling(0.7, 0.9, 40, 0.05, 0.1, 0.2, 1.1, 128, ("\n\n", "", "###"))
+ALL = Sampling(0.7, 0.9, 40, 0.05, 0.1, 0.2, 1.1, 128, ("\n\n", "", "never \ud800", "###"))
 PLAIN = Sampling(0.7, 0.9, 0, 0.0, 0.1, 0.2, 1.0, 128, ("\n\n",))
 
 
