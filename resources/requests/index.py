@@ -27,6 +27,8 @@ _FRESH_KEYS = 262_144
 _LOOKUP_KEYS = 1 << 20
 """Keys looked up at once: bounds the memory of a lookup of any size to about 60 MB."""
 
+_RANGE_KEYS = 1 << 20
+"""Keys sorted at once where many sorted arrays become one: 16 MB."""
 _PIECE_KEYS = 4096
 """Keys looked up at once where one hit is enough."""
 
@@ -57,6 +59,11 @@ def as_keys(keys: Any) -> Keys:
 def no_keys() -> Keys:
     """An empty array of keys."""
     return np.empty((0, ID_BYTES), np.uint8)
+
+
+def no_words() -> Words:
+    """An empty array of halves of keys."""
+    return np.empty(0, np.uint64)
 
 
 def _from_arrow(array: pa.Array) -> Keys:
@@ -132,6 +139,29 @@ class KeyRun:
         high, low = words_of(keys)
         order = sort_order(high, low)
         return cls._distinct(high[order], low[order])
+
+    @classmethod
+    def of_sorted(cls, pieces: Sequence[Keys]) -> KeyRun:
+        """The distinct keys of arrays that are each in ascending order: twice as fast as :meth:`of` of all of them.
+
+        One range of keys after the other is sorted, small enough for a processor's cache: keys are hashes, so ranges of
+        one width hold nearly the same number of them.
+        """
+        words = [words_of(piece) for piece in pieces]
+        total = sum(len(high) for high, _ in words)
+        ranges = max(total // _RANGE_KEYS, 1)
+        bounds = np.array([at * (2**64 // ranges) for at in range(1, ranges)], np.uint64)
+        cuts = [[0, *np.searchsorted(high, bounds), len(high)] for high, _ in words]
+        merged = cls(np.empty(total, np.uint64), np.empty(total, np.uint64))
+        at = 0
+        for number in range(ranges):
+            spans = [slice(cut[number], cut[number + 1]) for cut in cuts]
+            high = np.concatenate([no_words(), *(each[0][span] for each, span in zip(words, spans, strict=True))])
+            low = np.concatenate([no_words(), *(each[1][span] for each, span in zip(words, spans, strict=True))])
+            order = sort_order(high, low)
+            merged.high[at : at + len(order)], merged.low[at : at + len(order)] = high[order], low[order]
+            at += len(order)
+        return cls._distinct(merged.high, merged.low)
 
     @classmethod
     def merged(cls, runs: Sequence[KeyRun]) -> KeyRun:

@@ -60,7 +60,8 @@ class Sealed:
         if self._twice is None:
             rows = sum(seal.facts["completions"] for seal in self.seals.values())
             is_once = rows == len(self.keys)
-            self._twice = no_keys() if is_once else repeated(np.concatenate([s.keys() for s in self.seals.values()]))
+            found = [] if is_once else [keys for seal in self.seals.values() for keys in seal.key_arrays()]
+            self._twice = repeated(np.concatenate([no_keys(), *found]))
         return self._twice
 
     def contains(self, keys: Keys) -> Mask:
@@ -69,7 +70,7 @@ class Sealed:
 
     def _load_keys(self, seals: list[Seal]) -> None:
         if seals:
-            run = KeyRun.of(np.concatenate([seal.keys() for seal in seals]))
+            run = KeyRun.of_sorted([keys for seal in seals for keys in seal.key_arrays()])
             if len(self.keys) and (again := self.keys.contains(run.keys())).any():
                 run = KeyRun(run.high[~again], run.low[~again])
             self.keys.add_run(run)

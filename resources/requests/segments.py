@@ -116,10 +116,9 @@ class Seal:
         """Size of its completions on disk."""
         return sum(part["bytes"] for part in self.facts["parts"])
 
-    def keys(self) -> Keys:
-        """Keys of its completions, sorted within each part, from the key files alone."""
-        arrays = [load_keys(self.folder / part["name"], part["rows"]) for part in self.facts["parts"]]
-        return np.concatenate(arrays) if arrays else no_keys()
+    def key_arrays(self) -> list[Keys]:
+        """Keys of its completions, sorted, from the key file of each part."""
+        return [load_keys(self.folder / part["name"], part["rows"]) for part in self.facts["parts"]]
 
     def holding(self, wanted: KeyRun) -> list[Path]:
         """Those of its parts that have a completion of any of ``wanted``."""
@@ -213,6 +212,9 @@ def load_keys(part: Path, rows: int) -> Keys:
         raise damaged(path, str(error)) from error
     if len(keys) != rows:
         raise damaged(path, f"{len(keys)} keys for {rows} rows")
+    high = keys.view(">u8")[:, 0]
+    if (high[1:] < high[:-1]).any():
+        raise damaged(path, "its keys are out of order")
     return keys
 
 

@@ -16,6 +16,13 @@ from resources.identity import digest128
 from resources.requests import index
 from resources.requests.index import KeyRun, KeySet, as_keys, bytes_of, no_keys, repeated, words_of
 
+
+@pytest.fixture(autouse=True)
+def _usual_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test of many examples sets is put back."""
+    monkeypatch.setattr(index, "_RANGE_KEYS", index._RANGE_KEYS)
+
+
 # Few distinct high halves: chance will never give this case, and it must be right.
 close_keys = st.builds(
     lambda high, low: high * 8 + low * 8, st.sampled_from([b"\0", b"\1", b"\xff"]), st.binary(min_size=1, max_size=1)
@@ -41,6 +48,19 @@ def test_run_finds_what_a_list_finds(keys: list[bytes], asked: list[bytes]) -> N
     assert run.positions(*words_of(as_keys(wanted))).tolist() == expected
     for key, at in zip(wanted, expected, strict=True):
         assert run.has(int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big")) == (at >= 0)
+
+
+@given(st.lists(any_keys, max_size=5), st.integers(1, 40))
+def test_sorted_arrays_become_one_run(pieces: list[list[bytes]], range_keys: int) -> None:
+    index._RANGE_KEYS = range_keys
+    run = KeyRun.of_sorted([as_keys(sorted(piece)) for piece in pieces])
+    assert run.keys().tobytes() == b"".join(sorted({key for piece in pieces for key in piece}))
+
+
+@given(any_keys, any_keys)
+def test_any_of_some_keys(keys: list[bytes], asked: list[bytes]) -> None:
+    run = KeyRun.of(as_keys(keys))
+    assert run.has_any(KeyRun.of(as_keys(asked)).keys()) == bool(set(keys) & set(asked))
 
 
 @given(any_keys)

@@ -472,8 +472,12 @@ def test_a_key_file_with_missing_keys_is_found(tmp_path: Path) -> None:
         store.record_all([completion(1), completion(2)])
         store.seal()
     (path,) = (tmp_path / "requests" / "segments").glob("*/*.keys.npy")
-    np.save(path, np.load(path)[:1])
+    keys_on_disk = np.load(path)
+    np.save(path, keys_on_disk[:1])
     with pytest.raises(StoreError, match="1 keys for 2 rows"):
+        RequestStore(tmp_path).open()
+    np.save(path, keys_on_disk[::-1])
+    with pytest.raises(StoreError, match="its keys are out of order"):
         RequestStore(tmp_path).open()
 
 
