@@ -143,12 +143,11 @@ def _seconds(role: Role, history: History, weights: str, shape: str, tokens_out:
         return known(0)
     speed = history.speed(weights, role.engine, shape) if weights else None
     if speed is not None:
-        rate, source = speed.tokens_per_second, speed.source
-    elif role.tokens_per_second is not None:
-        rate, source = role.tokens_per_second, f"declared: {role.tokens_per_second:,.0f} tokens/s"
-    else:
-        return unknown("these weights were never measured here, and the role declares no tokens_per_second")
-    return times(tokens_out, 1 / rate, 1 / rate, source)
+        return times(tokens_out, 1 / speed.high, 1 / speed.low, speed.source)
+    if role.tokens_per_second is not None:
+        each = 1 / role.tokens_per_second
+        return times(tokens_out, each, each, f"declared: {role.tokens_per_second:,.0f} tokens/s")
+    return unknown("these weights were never measured here, and the role declares no tokens_per_second")
 
 
 def counts_gpus(role: Role) -> bool:

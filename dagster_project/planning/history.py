@@ -13,13 +13,17 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from dagster_project.running.workspace import Workspace
-from dagster_project.terminal.words import duration
+from dagster_project.terminal.words import duration, short
 from resources.requests.usage import WeightsUsage
 from resources.usage import Usage, UsageLog
 
 LAST = 100
 """Slices looked back on, the newest of each kind: 50 minutes of work at a slice each half minute. Speeds of longer ago
 are those of another driver, server or batch size."""
+
+TAIL = 0.1
+"""Share of the time, at either end, whose speed is left out: a slice that held little but the start of an engine, and
+one of unusually short prompts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +37,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Completion tokens a second, the start of the engine included."""
+    """Completion tokens a second, the start of the engine included: the slow and the fast slices that were seen."""
 
-    tokens_per_second: float
+    low: float
+    high: float
     source: str
 
 
@@ -94,12 +99,29 @@ class History:
     def speed(self, weights: str, engine: str, shape: str) -> Speed | None:
         """How fast these weights answered in this engine; None if they never did."""
         for name, words in (((weights, engine, shape), ""), ((weights, engine, ""), ", other prompts")):
-            slices = self._slices.get(name, ())
-            tokens, seconds = sum(u.completion_tokens for u in slices), sum(u.engine_seconds for u in slices)
-            if tokens > 0 and seconds > 0:
-                rate = tokens / seconds
-                return Speed(rate, f"measured: {rate:,.0f} tokens/s over {duration(seconds)}{words}")
+            rates = _rates(self._slices.get(name, ()))
+            if rates:
+                low, high, seconds = _quantile(rates, TAIL), _quantile(rates, 1 - TAIL), sum(time for _, time in rates)
+                seen = short(low) if short(low) == short(high) else f"{short(low)} to {short(high)}"
+                return Speed(low, high, f"measured: {seen} tokens/s over {duration(seconds)}{words}")
         return None
+
+
+def _rates(slices: Iterable[Usage]) -> list[tuple[float, float]]:
+    """(tokens a second, seconds) of each slice, slowest first."""
+    worked = [usage for usage in slices if usage.completion_tokens > 0 and usage.engine_seconds > 0]
+    return sorted((usage.completion_tokens / usage.engine_seconds, usage.engine_seconds) for usage in worked)
+
+
+def _quantile(rates: list[tuple[float, float]], share: float) -> float:
+    """The rate that ``share`` of the seconds did not exceed."""
+    wanted = share * sum(seconds for _, seconds in rates)
+    passed = 0.0
+    for rate, seconds in rates:
+        passed += seconds
+        if passed >= wanted:
+            return rate
+    return rates[-1][0]
 
 
 def _mean(slices: Collection[Usage], words: str) -> Tokens | None:

@@ -137,7 +137,16 @@ def test_only_the_last_slices_count(recipe: Recipe, opened: Callable[[Recipe], W
         weights_id(workspace, recipe.stages["solutions"]), "scripted", shape(workspace, recipe.stages["solutions"])
     )
     assert speed is not None
-    assert speed.tokens_per_second == 250
+    assert (speed.low, speed.high) == (250, 250)
+
+
+def test_speeds_that_vary_give_a_range(recipe: Recipe, opened: Callable[[Recipe], Workspace]) -> None:
+    workspace = opened(recipe)
+    stage = recipe.stages["solutions"]
+    varied = [slices(workspace, engine_seconds=seconds) for seconds in (400.0, 40.0, 40.0, 40.0, 20.0)]
+    plan = plan_of(workspace, stage, requests(known(10)), History(varied))
+    assert (plan.seconds.low, plan.seconds.high) == (1000 / 250, 1000 / 25), "20 of 540 s were faster than 250 tokens/s"
+    assert plan.seconds.source == "measured: 25 to 250 tokens/s over 9 min 00 s"
 
 
 def test_a_price_by_the_gpu_hour(recipe: Recipe, opened: Callable[[Recipe], Workspace]) -> None:
