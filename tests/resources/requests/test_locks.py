@@ -56,18 +56,22 @@ def test_who_comes_waits_for_the_one_that_is_alone(tmp_path: Path) -> None:
 def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
     hold = Hold(tmp_path)
     read, write = os.pipe()
+    wait, end = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(write)
-        os.read(read, 1)  # lives until the parent has looked
+        os.close(end)
+        os.write(write, b"x")
+        os.read(wait, 1)  # lives until the parent has looked
         os._exit(0)
+    assert os.read(read, 1) == b"x"
     hold.close()
     other = Hold(tmp_path)
     with other.alone() as is_alone:
         assert is_alone
-    os.close(write)
+    os.close(end)
     os.waitpid(child, 0)
-    os.close(read)
+    for descriptor in (read, write, wait):
+        os.close(descriptor)
     other.close()
 
 
