@@ -15,7 +15,7 @@ from dagster_project.planning.ahead import requests_ahead
 
 RECIPES = Path(assets.recipes.__file__).parent
 PROFILES = {
-    "openmathinstruct2": ["local", "paper", "scripted", "smoke"],
+    "openmathinstruct2": ["local", "paper", "scripted", "servers", "smoke"],
     "quickstart": ["embedded", "scripted"],
 }
 ALL = [(recipe, profile) for recipe, profiles in PROFILES.items() for profile in profiles]
