@@ -31,7 +31,7 @@ class FilesOptions(EngineOptions):
     """The weights id names who wrote the answers; the files and their columns say where they are."""
 
     paths: tuple[str, ...] = Field(
-        description="Files or globs: .jsonl, .jsonl.gz or .parquet, one row a sample. Relative to the current folder.",
+        description="Files or globs: .jsonl, .jsonl.gz or .parquet, one row a sample.",
         min_length=1,
     )
     weights: str | None = Field(
