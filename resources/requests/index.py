@@ -207,15 +207,17 @@ class KeyRun:
         return result
 
     def has_any(self, keys: Keys) -> bool:
-        """Whether any of ``keys``, sorted and each once, is in this run."""
-        high, low = words_of(keys)
-        if len(self) < len(keys):
-            return bool((KeyRun(high, low).positions(self.high, self.low) >= 0).any())
-        # A part with any of a stage's keys mostly has many: a few pieces tell.
-        return any(
-            bool((self.positions(high[at : at + _PIECE_KEYS], low[at : at + _PIECE_KEYS]) >= 0).any())
-            for at in range(0, len(keys), _PIECE_KEYS)
-        )
+        """Whether any of ``keys``, in ascending order and each once, is in this run."""
+        few = KeyRun(*words_of(keys))
+        few, many = (few, self) if len(few) <= len(self) else (self, few)
+        # Where two sets meet at all, they mostly meet often: a few pieces tell.
+        for start in range(0, len(few), _PIECE_KEYS):
+            high, low = few.high[start : start + _PIECE_KEYS], few.low[start : start + _PIECE_KEYS]
+            at = np.minimum(np.searchsorted(many.high, high), len(many) - 1)
+            near = many.high[at] == high
+            if near.any() and (many.positions(high[near], low[near]) >= 0).any():
+                return True
+        return False
 
     def _walk(self, start: int, high: int, low: int) -> int:
         at = start
