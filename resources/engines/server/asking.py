@@ -70,6 +70,9 @@ class Asker:
 
     def _reason_to_give_up(self, fault: Fault, tries: Tries, lease: Lease) -> str | None:
         """Why the run is a failure now; None to try again. Raises EngineError when no run can work."""
+        if fault.status == 403 and lease.endpoint.has_answered:
+            # It takes the key: what it forbids is this text (firewalls before a server do).
+            return f"the server refuses the request: {fault.what}"
         if fault.kind in ("key", "unknown"):
             raise stage_error(fault, lease.endpoint.url, self._options, self._where)
         if fault.kind == "refused":
@@ -105,6 +108,13 @@ def failures(run: Run, reason: str, *, is_permanent: bool = False) -> list[Engin
 
 def stage_error(fault: Fault, url: str, options: ServerOptions, where: str) -> EngineError:
     """The error of a key that is not taken, or of a model or a path that the server does not know."""
+    if fault.status == 402:
+        return EngineError(
+            f"{url} asks to be paid ({fault.what})",
+            where=where,
+            fix="See to the account behind the key.",
+            retryable=True,
+        )
     if fault.kind == "key":
         variable = options.api_key_env
         fix = (

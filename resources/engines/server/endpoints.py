@@ -34,7 +34,10 @@ class Endpoint:
         self.strikes = 0
         self.outs = 0
         """Times in a row that it was taken out without an answer in between."""
+        self.has_answered = False
         self.paused_until = 0.0
+        self.busy_since: float | None = None
+        """Since when it has answered nothing but that it is busy."""
         self.last_fault = ""
 
     @property
@@ -127,6 +130,7 @@ class Fleet:
         """A whole answer came, in ``share`` of the time-out. Before ``release``."""
         endpoint = lease.endpoint
         endpoint.strikes = endpoint.outs = 0
+        endpoint.has_answered, endpoint.busy_since = True, None
         endpoint.pace.answered(lease.round, lease.size, share)
         if not endpoint.is_in:
             self._bring_back(endpoint)
@@ -141,8 +145,7 @@ class Fleet:
         if fault.kind in ("busy", "slow"):
             endpoint.pace.congested(lease.round)
         if fault.kind == "busy":
-            if fault.wait_s:
-                endpoint.paused_until = max(endpoint.paused_until, self._clock() + fault.wait_s)
+            self._note_busy(endpoint, fault.wait_s)
             return
         endpoint.strikes += 1
         if endpoint.is_in and endpoint.strikes >= STRIKES:
@@ -166,6 +169,20 @@ class Fleet:
         await asyncio.gather(*self._revivals, return_exceptions=True)
         for endpoint in self.endpoints:
             await endpoint.transport.close()
+
+    def _note_busy(self, endpoint: Endpoint, wait_s: float | None) -> None:
+        """Leave it alone as long as it asks for. The stage ends when there is nothing but busy servers for too long.
+
+        For twice the patience: a request gives up after the first, and whether all do is seen in the second.
+        """
+        now = self._clock()
+        if wait_s:
+            endpoint.paused_until = max(endpoint.paused_until, now + wait_s)
+        if endpoint.busy_since is None:
+            endpoint.busy_since = now
+        limit = now - 2 * self._patience_s
+        if all(not each.is_in or (each.busy_since or now) < limit for each in self.endpoints):
+            self._end(self._darkness())
 
     async def _revive(self, endpoint: Endpoint) -> None:
         wait_s = min(self._probe_s * 2 ** min(endpoint.outs - 1, 10), MOST_PROBE_S)

@@ -18,7 +18,8 @@ Kind = Literal["busy", "slow", "lost", "broken", "refused", "key", "unknown"]
 * ``slow``: no whole answer within ``timeout_s``. * ``lost``: no connection, or it ended early.
 * ``broken``: 5xx, or an answer that is none. These three are sent again, ``retries`` times.
 * ``refused``: the server does not take this request: a failure at once.
-* ``key``, ``unknown``: the server does not take the key; does not know the model or the path. No request can work.
+* ``key``, ``unknown``: the server does not take the key, or wants to be paid; does not know the model or the path. No
+  request can work.
 """
 
 _TOO_LONG = re.compile(r"context.length|too long|maximum.{0,20}tokens|exceeds.{0,40}context", re.IGNORECASE)
@@ -50,7 +51,7 @@ def http_fault(status: int, headers: Mapping[str, str], body: bytes, words: Word
     said = words.clean(error.get("message") or body.decode("utf-8", "replace"))
     what = f"HTTP {status}" + (f": {said}" if said else "")
     wait_s = retry_after_s(headers.get("retry-after"), now)
-    if status in (401, 403):
+    if status in (401, 402, 403):
         # Its words are left out: servers like to show part of the key.
         return Fault("key", f"HTTP {status}", status=status)
     if status == 429 or (status == 503 and wait_s is not None):

@@ -260,6 +260,41 @@ def test_a_pause_beyond_patience_is_not_waited_for() -> None:
     run(work)
 
 
+def test_servers_that_are_only_busy_end_the_stage() -> None:
+    async def work(loop: FastLoop) -> None:
+        found = fleet(2)
+
+        async def ask_on() -> None:
+            for _ in range(1000):
+                lease = await found.acquire(1)
+                await asyncio.sleep(1)
+                fail(found, lease, "busy")
+
+        with pytest.raises(EngineError, match="it was busy") as caught:
+            await ask_on()
+        assert caught.value.retryable
+        assert 200 <= loop.time() - 1000 < 300
+        await found.close()
+
+    run(work)
+
+
+def test_one_answer_among_many_refusals_goes_on() -> None:
+    async def work(loop: FastLoop) -> None:
+        found = fleet(2)
+        for i in range(1000):
+            lease = await found.acquire(1)
+            await asyncio.sleep(1)
+            if i % 50 == 0:
+                found.answered(lease, 0.1)
+                found.release(lease)
+            else:
+                fail(found, lease, "busy")
+        await found.close()
+
+    run(work)
+
+
 def test_a_server_of_our_own_that_has_ended_is_not_waited_for() -> None:
     async def work(loop: FastLoop) -> None:
         end = EngineError("the vLLM server has ended", where="p", fix="f", retryable=True)

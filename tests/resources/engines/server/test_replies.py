@@ -150,9 +150,9 @@ def fault(status: int, body: Any = b"", **headers: str) -> Fault:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *((status, "key") for status in (401, 403)),
+        *((status, "key") for status in (401, 402, 403)),
         *((status, "broken") for status in (408, 409, 425, 500, 502, 503, 504, 529)),
-        *((status, "refused") for status in (400, 402, 413, 418, 422, 501, 505)),
+        *((status, "refused") for status in (400, 413, 418, 422, 501, 505)),
         *((status, "unknown") for status in (301, 307, 404, 405)),
         (429, "busy"),
     ],
