@@ -15,6 +15,7 @@ from dagster_project.terminal.words import cell, compact
 
 GAP = "  "
 BAR_MIN, BAR_MAX = 6, 28
+"""Columns of a bar; it never gives up a tenth of the width for figures."""
 NAME_MIN = 12
 """Columns that a long name keeps on a narrow terminal; on a wide one a sixth of the width, a third when it is over."""
 SPINNER, SPINNER_ASCII = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
@@ -81,9 +82,10 @@ def _name(name: str, name_width: int, width: int) -> Text:
 
 
 def _add_figures(line: Text, found: Sequence[Part], done: float, width: int, is_ascii: bool) -> None:
-    texts, room = _fitting(found, width - line.cell_len - len(GAP) - BAR_MIN)
+    least = max(BAR_MIN, width // 10)
+    texts, room = _fitting(found, width - line.cell_len - len(GAP) - least)
     if room >= 0:
-        cells = min(BAR_MAX, BAR_MIN + room)
+        cells = min(BAR_MAX, least + room)
         full = int(done * cells)
         sign, rest = "#-" if is_ascii else "━─"
         line.append(GAP).append(sign * full, style="green").append(rest * (cells - full), style="bright_black")
