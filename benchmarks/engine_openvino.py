@@ -20,7 +20,6 @@ import io
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -38,7 +37,7 @@ from resources.engines.openvino.engine import PRECISE, OpenVinoEngine
 from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling, answers
 from resources.engines.weights import Weights, WeightsSource
 
-LINE = "{:<26} {:>7} {:>7} {:>11} {:>9} {:>9}\n"
+LINE = "{:<26} {:>7} {:>11} {:>9} {:>8} {:>13} {:>8}\n"
 SAMPLES = 4
 """Samples of one problem, one after the other, as a stage asks for them."""
 BARE = ("bare, plain loop", "bare, careful loop")
@@ -90,7 +89,8 @@ class Run:
     """From the first request to the last answer, without the load."""
     tokens: float
     """Of answers."""
-    cpu_s: float = 0.0
+    cpu_s: float
+    """Of all processes that take part, in the same time: on a busy machine it says more than the clock."""
 
 
 def main() -> None:
@@ -128,19 +128,26 @@ def compare(count: int, tokens: int, rounds: int, batch: int, is_loose: bool) ->
     runs: dict[str, list[Run]] = {name: [] for name in ways}
     for turn in range(rounds):
         for name in list(ways)[:: -1 if turn % 2 else 1]:
-            before = _cpu_s()
             run = ways[name]()
-            runs[name].append(Run(run.seconds, run.tokens, _cpu_s() - before))
+            runs[name].append(run)
             sys.stderr.write(f"{name}: {run.tokens / run.seconds:.0f} tokens/s\n")
-    rates = {name: sum(r.tokens for r in found) / sum(r.seconds for r in found) for name, found in runs.items()}
-    best = max(BARE, key=lambda name: rates[name])
+    sums = {
+        name: Run(sum(r.seconds for r in found), sum(r.tokens for r in found), sum(r.cpu_s for r in found))
+        for name, found in runs.items()
+    }
+    best = max((sums[name] for name in BARE), key=lambda run: run.tokens / run.seconds)
     sys.stdout.write(f"{len(asked)} requests, at most {tokens} tokens each, {rounds} rounds\n")
-    sys.stdout.write(LINE.format("way", "run s", "CPU s", "requests/s", "tokens/s", "of bare"))
+    sys.stdout.write(LINE.format("way", "run s", "requests/s", "tokens/s", "of bare", "tokens/CPU s", "of bare"))
     for name in (*BARE, *(way for way in ways if way not in BARE)):
-        seconds = sum(run.seconds for run in runs[name])
-        row = (f"{seconds / rounds:.1f}", f"{sum(run.cpu_s for run in runs[name]) / rounds:.1f}")
-        figures = (f"{rounds * len(asked) / seconds:.1f}", f"{rates[name]:.1f}", f"{rates[name] / rates[best]:.1%}")
-        sys.stdout.write(LINE.format(name, *row, *figures))
+        run = sums[name]
+        rate, by_cpu = run.tokens / run.seconds, run.tokens / run.cpu_s
+        figures = (f"{run.seconds / rounds:.1f}", f"{rounds * len(asked) / run.seconds:.1f}", f"{rate:.1f}")
+        shares = (
+            f"{rate * best.seconds / best.tokens:.1%}",
+            f"{by_cpu:.1f}",
+            f"{by_cpu * best.cpu_s / best.tokens:.1%}",
+        )
+        sys.stdout.write(LINE.format(name, *figures, *shares))
 
 
 def repeat(count: int, batch: int) -> None:
@@ -190,7 +197,7 @@ def bare(way: str, asked: list[tuple[str, int]], tokens: int, batch: int) -> dic
     pipeline = genai.ContinuousBatchingPipeline(str(path), scheduler, "CPU", properties)
     tokenizer = pipeline.get_tokenizer()
     sampling = _sampling(tokens)
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     waiting = deque(enumerate(asked))
     handles: list[Any] = []
     running: list[Any] = []
@@ -208,8 +215,10 @@ def bare(way: str, asked: list[tuple[str, int]], tokens: int, batch: int) -> dic
         pipeline.step()
     # A user of the pipeline wants texts: tokens to text is part of the work.
     answers_ = [output.generated_ids for handle in handles for output in handle.read_all()]
-    texts = [tokenizer.decode(ids) for ids in answers_]
-    return {"seconds": time.monotonic() - started, "tokens": sum(map(len, answers_)), "texts": len(texts)}
+    for ids in answers_:
+        tokenizer.decode(ids)
+    took = {"seconds": time.monotonic() - started, "cpu_s": time.process_time() - cpu}
+    return {**took, "tokens": sum(map(len, answers_))}
 
 
 def _admitted(way: str, waiting: deque[Any], running: int, batch: int) -> list[Any]:
@@ -231,7 +240,7 @@ def _run_bare(way: str, asked: list[tuple[str, int]], tokens: int, batch: int) -
     command = [sys.executable, __file__, "--bare", way, "--tokens", str(tokens), "--batch", str(batch)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, input=json.dumps(asked))
     found = json.loads(done.stdout)
-    return Run(found["seconds"], found["tokens"])
+    return Run(**found)
 
 
 def _run_engine(asked: list[tuple[str, int]], tokens: int, batch: int, is_precise: bool) -> Run:
@@ -243,17 +252,18 @@ def _run_engine(asked: list[tuple[str, int]], tokens: int, batch: int, is_precis
     with tempfile.TemporaryDirectory() as cache:
         engine = make_engine("openvino", options, "benchmark", Path(cache))
         engine.start()
-        started = time.monotonic()
+        started, cpu = time.monotonic(), _cpu_s(engine)
         found = sum(result.completion_tokens or 0 for result in answers(engine.stream(requests)))
-        seconds = time.monotonic() - started
+        run = Run(time.monotonic() - started, found, _cpu_s(engine) - cpu)
         engine.stop()
-    return Run(seconds, found)
+    return run
 
 
 def _run_stage(count: int, tokens: int, batch: int, asked: list[tuple[str, int]]) -> Run:
     """Build in a new folder; notes what the stage asked the engine for in ``asked``."""
     stream = OpenVinoEngine.stream
     heard: list[tuple[str, int]] = []
+    cpu: list[float] = []
 
     def listening(self: OpenVinoEngine, requests: Iterable[EngineRequest]) -> Iterator[EngineResult | None]:
         def noted() -> Iterator[EngineRequest]:
@@ -261,7 +271,9 @@ def _run_stage(count: int, tokens: int, batch: int, asked: list[tuple[str, int]]
                 heard.extend((request.prompt.text, request.seed(request.first + i)) for i in range(request.count))
                 yield request
 
-        return stream(self, noted())
+        cpu.append(_cpu_s(self))
+        yield from stream(self, noted())
+        cpu.append(_cpu_s(self))
 
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as name, mock.patch.object(OpenVinoEngine, "stream", listening):
@@ -277,7 +289,7 @@ def _run_stage(count: int, tokens: int, batch: int, asked: list[tuple[str, int]]
         records = [json.loads(file.read_text()) for file in Path(name).glob("store/fingerprints/*.json")]
     counts = next(found for each in records if (found := each["run"]["requests"]) and found["asked"])
     asked[:] = heard
-    return Run(counts["answering_seconds"], counts["completion_tokens"])
+    return Run(counts["answering_seconds"], counts["completion_tokens"], cpu[1] - cpu[0])
 
 
 def _write_project(folder: Path, count: int, tokens: int, batch: int) -> None:
@@ -323,10 +335,11 @@ def _requests(count: int) -> Iterator[EngineRequest]:
         yield EngineRequest(number, prompt, _sampling(64), 1_000 + number, 0, 1)
 
 
-def _cpu_s() -> float:
-    """CPU seconds of this process and of all children that ended: on a busy machine they say more than the clock."""
-    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in usage)
+def _cpu_s(engine: Any) -> float:
+    """CPU seconds of this process and of the child of ``engine``, from their beginnings."""
+    engine.start()
+    user, system = Path(f"/proc/{engine._child.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return time.process_time() + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _is_worker(path: Path) -> bool:
