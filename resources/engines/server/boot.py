@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from resources.engines.process.frames import read_frame
+from resources.engines.vllm.probe import defaults, look
 
 MODULE = "vllm.entrypoints.openai.api_server"
 
@@ -27,6 +28,10 @@ def main(parent: int) -> None:
     if frame is None:
         return
     argv = [str(part) for part in frame["argv"]]
+    for name in defaults(look()["platform"]):  # all of them are off
+        option = name.replace("_", "-")
+        if not {f"--{option}", f"--no-{option}"} & set(argv):
+            argv.append(f"--no-{option}")
     if adapter := frame["adapter"]:
         argv += _adapter_arguments(adapter)
     os.dup2(2, 1)  # the pipe of the frames would fill, since nobody reads it any more

@@ -24,6 +24,13 @@ def look() -> dict[str, str | None]:
     return {"version": "unknown", "platform": "unknown"}
 
 
+def defaults(platform: str | None) -> dict[str, bool]:
+    """Engine arguments that differ from vLLM's own on ``platform``, where a profile says nothing of them."""
+    # On a CPU vLLM 0.32 dies with "CPU Generator does not use offset" when it calculates the prompt of a request with a
+    # seed in parts, and every request of ours has a seed.
+    return {"enable_chunked_prefill": False} if platform == "cpu" else {}
+
+
 def _platform(name: str, version: str) -> str:
     try:
         torch = importlib.metadata.version("torch")

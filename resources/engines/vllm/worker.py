@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 
 from resources.engines.process.child import leave, leave_with_parent
 from resources.engines.process.frames import FrameError, read_frame, write_frame
+from resources.engines.vllm.probe import defaults, look
 from resources.engines.vllm.prompts import PromptReader, Refusal, first_line
 
 POOLING_TASKS = {"score": "classify", "embed": "embed"}
@@ -142,7 +143,7 @@ def load(frame: dict[str, Any]) -> Model:
     from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    arguments = dict(frame["arguments"])
+    arguments = {**defaults(look()["platform"]), **frame["arguments"]}
     _refuse_unknown(arguments, {known.name for known in dataclasses.fields(AsyncEngineArgs)})
     lora = _adapter(frame["adapter"], arguments) if frame["adapter"] else None
     parsed = AsyncEngineArgs(**arguments)
