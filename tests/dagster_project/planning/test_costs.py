@@ -11,8 +11,7 @@ import pytest
 
 from dagster_project.language.load import load_project
 from dagster_project.language.resolved import Price, Recipe, Role
-from dagster_project.planning import stage_plan
-from dagster_project.planning.costs import Requests, plan_of
+from dagster_project.planning.costs import Requests, plan_of, stage_plan
 from dagster_project.planning.history import History
 from dagster_project.planning.plan import Figure, StagePlan, estimated, known, unknown
 from dagster_project.running.generation.asks import shape, weights_id
