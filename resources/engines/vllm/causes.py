@@ -71,6 +71,11 @@ def root_cause(said: str, log: Iterable[str]) -> str:
     """``said``, or the last exception in ``log`` where ``said`` only tells of another process."""
     if not any(empty in said for empty in _EMPTY):
         return said
+    return last_exception(log) or said
+
+
+def last_exception(log: Iterable[str]) -> str | None:
+    """The last exception in ``log`` that says more than that another process failed."""
     lines = [_PREFIX.sub("", line).rstrip() for line in log]
     for at in range(len(lines) - 1, -1, -1):
         found = _EXCEPTION.match(lines[at])
@@ -80,7 +85,7 @@ def root_cause(said: str, log: Iterable[str]) -> str:
         if re.search(r"validation errors? for \w+$", words[0]):  # pydantic says what is wrong on the lines below
             words += [line.strip() for line in lines[at + 1 : at + 3]]
         return " ".join(words)[:_LONGEST]
-    return said
+    return None
 
 
 def remedy(cause: str, log_file: str) -> str:

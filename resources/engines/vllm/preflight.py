@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from resources.engines.named_weights import hub_reference, shaping_files
+from resources.engines.options import COMMIT
 from resources.engines.vllm import probe
 from resources.engines.vllm.options import VllmOptions
 from resources.errors import EngineError, MissingExtraError
@@ -80,6 +81,8 @@ def check_cached(options: VllmOptions, env: Mapping[str, str], where: str) -> No
     wanted = [(options.model, options.revision)]
     wanted += [named for value in (options.adapter, options.tokenizer) if value and (named := hub_reference(value))]
     for name, revision in wanted:
+        if not COMMIT.fullmatch(revision or ""):
+            continue  # the files of a branch or a tag are found by the Hub's client alone
         if not (hub_cache(env) / f"models--{name.replace('/', '--')}" / "snapshots" / str(revision)).is_dir():
             raise EngineError(
                 f"HF_HUB_OFFLINE is set and {name!r} at {revision} is not in the cache of the Hub",

@@ -17,7 +17,7 @@ from resources.engines.named_weights import NamedWeights, hub_reference
 from resources.engines.process.child import Child
 from resources.engines.protocol import TICK_S
 from resources.engines.vllm import preflight
-from resources.engines.vllm.causes import redact, remedy, root_cause
+from resources.engines.vllm.causes import last_exception, redact, remedy, root_cause
 from resources.engines.vllm.options import VllmOptions
 from resources.errors import EngineError
 
@@ -133,7 +133,7 @@ class Session:
             answer = child.receive()
         except EngineError as exc:
             child.stop()
-            raise self._failure(child, exc.what, is_loaded=False) from exc
+            raise self._failure(child, exc.what, is_loaded=False, is_death=True) from exc
         except BaseException:
             child.stop()
             raise
@@ -217,14 +217,14 @@ class Session:
         try:
             child.send(frame)
         except EngineError as exc:
-            raise self._failure(child, exc.what, is_loaded=True) from exc
+            raise self._failure(child, exc.what, is_loaded=True, is_death=True) from exc
 
     def _receive(self) -> dict[str, Any] | None:
         child = self._running()
         try:
             frame = child.receive(TICK_S)
         except EngineError as exc:
-            raise self._failure(child, exc.what, is_loaded=True) from exc
+            raise self._failure(child, exc.what, is_loaded=True, is_death=True) from exc
         if frame is not None and frame["op"] == "broken":
             raise self._failure(child, str(frame["what"]), is_loaded=True)
         return frame
@@ -236,20 +236,24 @@ class Session:
             )
         return self._child
 
-    def _failure(self, child: Child, said: str, *, is_loaded: bool) -> EngineError:
+    def _failure(self, child: Child, said: str, *, is_loaded: bool, is_death: bool = False) -> EngineError:
         """An error that names vLLM's own reason. While it loads, only a killed process may do better another time."""
         env = self._env()
         log = [redact(line, env) for line in child.last_words()]
         self._keep(log)
         cause = redact(root_cause(said, log), env)
-        is_death = cause.startswith("the engine's process")
+        ended = said.partition("; its last words: ")[0]
+        if is_death:
+            reason = last_exception(log)
+            cause = f"{ended}: {reason}" if reason else ended
         if is_loaded:
             return EngineError(f"vLLM stopped: {cause}", where=self._where, fix=_AGAIN, retryable=True)
+        is_killed = is_death and "was ended by" in ended
         return EngineError(
             f"vLLM cannot load the model: {cause}",
             where=self._where,
-            fix=_AGAIN if is_death else remedy(cause, str(self._log)),
-            retryable=is_death,
+            fix=_AGAIN if is_killed else remedy(cause, str(self._log)),
+            retryable=is_killed,
         )
 
     def _keep(self, log: list[str]) -> None:
