@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dagster_project.running.outcome import Outcome, RequestCounts
+from dagster_project.terminal.log_lines import LogLines
 from dagster_project.terminal.quiet import quietly
-from dagster_project.terminal.rates import Pace, Rates
-from dagster_project.terminal.stage_line import ending, note, sentence
+from dagster_project.terminal.stage_line import ending, note
 from dagster_project.terminal.words import cell, duration
 from resources.errors import MathloomError
 
@@ -23,20 +23,18 @@ class LogProgress:
     def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._clock = clock
-        self._stages: dict[str, tuple[Pace, Rates]] = {}
+        self._stages: dict[str, LogLines] = {}
 
     @quietly
     def stage_started(self, stage: str, kind: str) -> None:
         """No line: Dagster logs the step's start itself."""
-        self._stages[stage] = (Pace(self._clock(), LOG_EVERY_S), Rates())
+        self._stages[stage] = LogLines(stage, self._clock(), LOG_EVERY_S)
 
     @quietly
     def requests(self, stage: str, counts: RequestCounts) -> None:
         """A line now and then."""
-        pace, rates = self._stages[stage]
-        rates.update(counts)
-        if pace.is_due(self._clock()):
-            self._log.info(sentence(stage, counts, rates))
+        if line := self._stages[stage].next(counts, self._clock()):
+            self._log.info(line)
 
     @quietly
     def note(self, stage: str, text: str) -> None:

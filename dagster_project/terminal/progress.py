@@ -16,9 +16,10 @@ from rich.text import Text
 
 from dagster_project.running.outcome import Outcome, RequestCounts
 from dagster_project.terminal.bars import Mark, ended_line, stage_line
+from dagster_project.terminal.log_lines import LogLines
 from dagster_project.terminal.quiet import quietly
-from dagster_project.terminal.rates import Pace, Rates
-from dagster_project.terminal.stage_line import ending, note, sentence
+from dagster_project.terminal.rates import Rates
+from dagster_project.terminal.stage_line import ending, note
 from dagster_project.terminal.words import cell, duration
 from resources.errors import MathloomError
 
@@ -167,7 +168,7 @@ class PlainProgress:
     def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
         self._console = console
         self._clock = clock
-        self._stages: dict[str, tuple[Pace, Rates]] = {}
+        self._stages: dict[str, LogLines] = {}
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -178,15 +179,13 @@ class PlainProgress:
     @quietly
     def stage_started(self, stage: str, kind: str) -> None:
         """Nothing yet: most stages end within a second."""
-        self._stages[stage] = (Pace(self._clock(), PLAIN_EVERY_S), Rates())
+        self._stages[stage] = LogLines(stage, self._clock(), PLAIN_EVERY_S)
 
     @quietly
     def requests(self, stage: str, counts: RequestCounts) -> None:
         """A line each few seconds."""
-        pace, rates = self._stages[stage]
-        rates.update(counts)
-        if pace.is_due(self._clock()):
-            self._say(sentence(stage, counts, rates))
+        if line := self._stages[stage].next(counts, self._clock()):
+            self._say(line)
 
     @quietly
     def note(self, stage: str, text: str) -> None:

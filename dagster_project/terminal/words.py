@@ -45,8 +45,8 @@ def _with_unit(number: float) -> str:
 
 def rate(per_second: float) -> str:
     """Something a second: 0.042, 4.2, 123, 12.3k."""
-    if 0 < per_second < 1:
-        return f"{per_second:.2g}"
+    if 0 < per_second < 0.995:
+        return f"{per_second:.2f}" if per_second >= 0.1 else f"{per_second:.2g}"
     return f"{per_second:.1f}" if abs(per_second) < 99.95 else short(per_second)
 
 

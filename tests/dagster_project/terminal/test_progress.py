@@ -74,6 +74,22 @@ def test_lines_come_each_few_seconds() -> None:
     )
 
 
+def test_nothing_new_is_no_line() -> None:
+    """An engine loads for minutes: the last words are that it is started."""
+    clock, console = Clock(), plain()
+    progress = PlainProgress(console, clock)
+    progress.stage_started("solutions", "generation.sample")
+    progress.note("solutions", "starting engine 'vllm' for role 'solver'")
+    counts = RequestCounts(total=180, reused=60, to_do=120)
+    for _ in range(300):
+        clock.now += 1.0
+        progress.requests("solutions", counts)
+    assert said(console).splitlines() == [
+        "solutions: starting engine 'vllm' for role 'solver'",
+        "solutions: 60 of 180 (33.3 %), 33.3 % reused",
+    ]
+
+
 def test_notes_are_lines_at_once_and_printable() -> None:
     console = plain()
     with PlainProgress(console) as progress:

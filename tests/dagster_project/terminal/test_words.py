@@ -47,7 +47,17 @@ def test_counts_stay_short(number: int) -> None:
 
 @pytest.mark.parametrize(
     ("per_second", "text"),
-    [(0, "0.0"), (0.042, "0.042"), (4.21, "4.2"), (41.24, "41.2"), (99.97, "100"), (412.4, "412"), (43_000, "43.0k")],
+    [
+        (0, "0.0"),
+        (0.042, "0.042"),
+        (0.9, "0.90"),
+        (0.999, "1.0"),
+        (4.21, "4.2"),
+        (41.24, "41.2"),
+        (99.97, "100"),
+        (412.4, "412"),
+        (43_000, "43.0k"),
+    ],
 )
 def test_rates(per_second: float, text: str) -> None:
     assert rate(per_second) == text
