@@ -99,8 +99,11 @@ class OpenVinoEngine:
 
     @property
     def window(self) -> int:
-        """Samples taken ahead of what was given back: a full batch, and a few that wait for a place in it."""
-        return self._options.batch_size + max(2, self._options.batch_size // 4)
+        """Samples taken ahead of what was given back: a full batch, and as many that wait for a place in it.
+
+        With few that wait, these are often samples of one prompt, of which one begins in a step: places stay empty.
+        """
+        return 2 * self._options.batch_size
 
     def weights_id(self) -> str:
         """Hash of the file, or repository and commit."""

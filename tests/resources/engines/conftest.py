@@ -182,7 +182,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 def vllm_python() -> str:
-    """The interpreter that has vLLM: named by MATHLOOM_VLLM_PYTHON, or of the environment that `make test-vllm` makes."""
+    """The interpreter that has vLLM: of MATHLOOM_VLLM_PYTHON, or of the environment that `make test-vllm` makes."""
     return os.environ.get("MATHLOOM_VLLM_PYTHON") or str(ROOT / ".venv-vllm/bin/python")
 
 
@@ -257,11 +257,11 @@ def _scripted(**options: Any) -> Callable[[pytest.FixtureRequest], Subject]:
 
 def _parrot(request: pytest.FixtureRequest) -> Subject:
     engine = request.getfixturevalue("parrot")(batch_size=8)
-    return Subject(engine, 10, waits=Prompt("raw", "hold"), too_long=Prompt("raw", "too long"))
+    return Subject(engine, engine.window, waits=Prompt("raw", "hold"), too_long=Prompt("raw", "too long"))
 
 
 def _model(request: pytest.FixtureRequest) -> Subject:
-    return Subject(request.getfixturevalue("model"), 10, too_long=Prompt("raw", "word " * 9_000), is_exact=False)
+    return Subject(request.getfixturevalue("model"), 16, too_long=Prompt("raw", "word " * 9_000), is_exact=False)
 
 
 def _vllm_parrot(request: pytest.FixtureRequest) -> Subject:
