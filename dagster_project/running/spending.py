@@ -60,7 +60,8 @@ class Meter:
         self._clock, self._now = clock, now
         self._started: float | None = None
         self._loaded = 0.0  # seconds of earlier loads of this stage
-        self._first_request: float | None = None
+        self._asked: float | None = None
+        self._answered = 0.0  # seconds of earlier waves in which answers could come
         self._written = RequestCounts()
         self._written_at = 0.0
         self._day = Spent()
@@ -72,9 +73,9 @@ class Meter:
         self._day = self._spent_today()
 
     def asked(self) -> None:
-        """The first request goes out: rates are measured from here."""
-        if self._first_request is None:
-            self._first_request = self._clock()
+        """The first request of a wave goes out: rates are measured from here until the wave ends."""
+        if self._asked is None:
+            self._asked = self._clock()
 
     def pause(self, counts: RequestCounts) -> None:
         """The engine rests (between waves): its time does not count."""
@@ -82,13 +83,14 @@ class Meter:
         if self._started is not None:
             self._loaded += self._clock() - self._started
             self._started = None
+        self._answered, self._asked = counts.answering_seconds, None
 
     def update(self, counts: RequestCounts) -> None:
         """Bring the seconds, GPU-hours and cost in ``counts`` up to date; write a slice if the last one is old."""
         running = self._clock() - self._started if self._started is not None else 0.0
         counts.engine_seconds = self._loaded + running
-        if self._first_request is not None and self._started is not None:
-            counts.answering_seconds = max(self._clock() - self._first_request, 0.0)
+        if self._asked is not None and self._started is not None:
+            counts.answering_seconds = self._answered + max(self._clock() - self._asked, 0.0)
         price = self._role.price
         if self._role.devices or (price and price.per_gpu_hour is not None):
             counts.gpu_hours = counts.engine_seconds * self._role.gpus / 3600

@@ -63,6 +63,21 @@ def test_gpu_hours_count_every_gpu_while_the_engine_is_loaded(tmp_path: Path) ->
     assert {usage.currency for usage in logged} == {"USD"}
 
 
+def test_counting_a_later_wave_is_no_time_in_which_a_model_could_answer(tmp_path: Path) -> None:
+    clock, counts = Clock(), RequestCounts()
+    one = meter(tmp_path, clock)
+    for _ in range(2):
+        clock.now += 3_600  # the wave is counted
+        one.start()
+        clock.now += 60  # the engine loads, or is there already
+        one.asked()
+        clock.now += 100
+        one.update(counts)
+        one.pause(counts)
+    assert counts.answering_seconds == 200
+    assert counts.engine_seconds == 320
+
+
 def test_slices_add_up_and_a_kill_loses_the_last_one_only(tmp_path: Path) -> None:
     clock, counts = Clock(), RequestCounts()
     one = meter(tmp_path, clock)
