@@ -41,6 +41,8 @@ class Drain:
 def draining() -> Iterator[Drain]:
     """Hold back the first SIGINT or SIGTERM until the block ends, and deliver it then. The second passes at once.
 
+    It is delivered also where the block ends with an error, which would end one stage only.
+
     Off the main thread, where no handler can be set, nothing is held back.
     """
     drain = Drain()
@@ -64,6 +66,11 @@ def draining() -> Iterator[Drain]:
         signal.signal(number, hold)
     try:
         yield drain
+    except Exception:
+        restore()
+        if pressed:
+            signal.raise_signal(pressed[0])
+        raise
     finally:
         restore()
     if pressed:

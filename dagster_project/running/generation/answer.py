@@ -61,9 +61,14 @@ class _Work:
         """Ask once more: beside others, or when the engine has nothing else to do."""
         (self._alone if is_alone else self._again).append(wanted)
 
+    @property
+    def is_left(self) -> bool:
+        """Whether something may be left to ask."""
+        return bool(self._alone or self._again or not self._is_drained)
+
     def next_stream(self) -> Iterator[EngineRequest] | None:
         """What the engine shall work on next; None when there is nothing left."""
-        if self.is_stopped or not (self._alone or self._again or not self._is_drained):
+        if self.is_stopped or not self.is_left:
             return None
         return iter([self._run.asking(self._alone.popleft())]) if self._alone else self
 
@@ -76,13 +81,13 @@ def answer(run: GenerationRun, fresh: Iterator[Wanted]) -> None:
         LimitError: A limit of the profile is reached.
         StoreError: The disk refuses.
     """
-    with draining() as drain:
-        _Answering(run, _Work(run, fresh), drain).work_off()
+    _Answering(run, _Work(run, fresh)).work_off()
 
 
 class _Answering:
-    def __init__(self, run: GenerationRun, work: _Work, drain: Drain) -> None:
-        self._run, self._work, self._drain = run, work, drain
+    def __init__(self, run: GenerationRun, work: _Work) -> None:
+        self._run, self._work = run, work
+        self._drain = Drain()  # of the stream under way
         self._looked = 0.0
         self._over: str | None = None  # the limit that is reached
         self._suspects: Counter[bytes] = Counter()  # at the engine when it died, and not answered since
@@ -94,9 +99,10 @@ class _Answering:
         try:
             engine = self._start()
             run.meter.asked()
-            while (requests := self._work.next_stream()) is not None:
+            while (requests := self._next_stream()) is not None:
                 try:
-                    self._stream(engine, requests)
+                    with draining() as self._drain:  # not while an engine loads: there is nothing to wait for
+                        self._stream(engine, requests)
                 except EngineError as error:
                     if not error.retryable or isinstance(error, FailureShareError) or self._work.is_stopped:
                         raise
@@ -106,6 +112,12 @@ class _Answering:
             run.progress.requests(run.stage.name, run.counts)
         if self._over:
             raise run.meter.error(self._over)
+
+    def _next_stream(self) -> Iterator[EngineRequest] | None:
+        """What to ask next. A start of the engine is paid for too, so limits are looked at before the first request."""
+        if self._work.is_left:
+            self._look(is_idle=True)
+        return self._work.next_stream()
 
     def _start(self) -> Engine:
         run = self._run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +23,17 @@ class FragileOptions(EngineOptions):
     """How it breaks; none of it changes an answer."""
 
     operational: ClassVar[frozenset[str]] = frozenset(
-        ("dies_each", "poison", "forgets", "device", "is_refused", "says_twice", "silent_ticks")
+        (
+            "dies_each",
+            "poison",
+            "forgets",
+            "device",
+            "is_refused",
+            "says_twice",
+            "silent_ticks",
+            "start_s",
+            "ctrl_c_at",
+        )
     )
 
     dies_each: int = Field(0, description="Dies when it has been asked so many samples since its start; 0: never.")
@@ -30,6 +43,8 @@ class FragileOptions(EngineOptions):
     is_refused: bool = Field(False, description="Its check fails.")
     says_twice: bool = Field(False, description="Answers a sample twice.")
     silent_ticks: int = Field(0, description="Ticks before each answer.")
+    start_s: float = Field(0.0, description="Seconds that a start takes.")
+    ctrl_c_at: int = Field(-1, description="Ctrl-C comes when it has been asked so many samples; 0: while it starts.")
 
 
 class FragileEngine:
@@ -64,6 +79,12 @@ class FragileEngine:
         if not self._is_up:
             LOG.append(f"start {self._options.device}".strip())
             self._is_up, self._asked = True, 0
+            self._press()
+            time.sleep(self._options.start_s)
+
+    def _press(self) -> None:
+        if self._asked == self._options.ctrl_c_at:
+            os.kill(os.getpid(), signal.SIGINT)
 
     def stop(self) -> None:
         if self._is_up:
@@ -77,6 +98,7 @@ class FragileEngine:
                 self._asked += 1
                 LOG.append(f"ask {request.prompt.text[-40:]!r} {index}")
                 held.append((request, index))
+                self._press()
                 is_poison = self._options.poison and self._options.poison in request.prompt.text
                 if is_poison or (self._options.dies_each and self._asked % self._options.dies_each == 0):
                     self._is_up = False

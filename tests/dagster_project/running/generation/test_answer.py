@@ -94,6 +94,18 @@ def test_a_check_that_fails_comes_before_any_start(
     assert log == []
 
 
+def test_ctrl_c_while_the_engine_starts_asks_for_nothing(build: Builder, log: list[str]) -> None:
+    """A model loads for minutes: there is nothing under way to wait for."""
+    assert build("ctrl_c_at: 0") == 130
+    assert log == ["check", "check", "start", "stop"]
+
+
+def test_ctrl_c_is_not_lost_when_the_engine_dies_while_answers_are_waited_for(build: Builder, log: list[str]) -> None:
+    """The error ends one stage; Ctrl-C ends the build."""
+    assert build("ctrl_c_at: 6, dies_each: 6") == 130
+    assert starts(log) == 1
+
+
 PRICE = "price: {per_gpu_hour: 3600, gpus: 2, source: a test, date: 2026-01-01}"
 BY_TOKEN = (
     "price: {per_million_prompt_tokens: 0, per_million_completion_tokens: 7_000_000, source: a test, date: 2026-01-01}"
@@ -123,6 +135,15 @@ def test_a_limit_of_cost_stops_the_stage_and_keeps_what_was_answered(
     assert 10 <= kept <= 17  # 70 each; what was at the engine (three, and the rest of a request) is paid: waited for
     assert build(BY_TOKEN, "limits: {max_cost: 7000}") == 0
     assert facts()["completed"] == REQUESTS
+
+
+def test_a_limit_holds_while_an_engine_dies_and_starts_again(
+    build: Builder, log: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loading is paid for: nine starts without an answer must not pass a limit that two of them reach."""
+    assert build(f"dies_each: 1, start_s: 0.1, {PRICE}", "limits: {max_cost: 0.3}") == 1
+    assert "spent, and the limit max_cost is 0.3" in capsys.readouterr().err.splitlines()[-1]
+    assert starts(log) == 2
 
 
 def test_a_limit_for_a_day_counts_earlier_builds(
