@@ -88,7 +88,8 @@ def _bring_up_to_date(
         state, pending = "reused", 0
     else:
         version, results, counts, throughput = _build(workspace, stage, inputs, progress, run_id, announce)
-        pending = counts.failed
+        # Of the version, not of this build: rows count one by one, and what failed for good is a reject, not pending.
+        pending = version.facts["requests"].get("failed", 0) if stage.is_generation else 0
         seconds = round(time.monotonic() - started, 3)
         run = {"run_id": run_id, "seconds": seconds, "peak_mb": peak_mb(), "requests": asdict(counts)}
         built = Built(fingerprint, stage.kind.name, version.version, parts, run, pending)

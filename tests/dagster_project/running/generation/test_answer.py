@@ -28,6 +28,12 @@ def facts() -> dict[str, int]:
     return json.loads((version / "manifest.json").read_text())["facts"]["requests"]
 
 
+def counts() -> dict[str, int]:
+    """What the newest build asked for."""
+    entry = json.loads(Path(".mathloom/envs/sums/scripted.json").read_text())["stages"]["solutions"]
+    return json.loads(Path(f".mathloom/fingerprints/{entry['fingerprint']}.json").read_text())["run"]["requests"]
+
+
 def starts(log: list[str]) -> int:
     return sum(line.startswith("start") for line in log)
 
@@ -48,6 +54,8 @@ def test_one_request_that_kills_the_engine_is_found_and_the_others_are_answered(
     assert build(option, settings="samples: 1\nmax_failure_share: 0.5\nmax_attempts: 1") == 0
     done = facts()
     assert done == {"completed": 8, "rejected": 1, **{key: done[key] for key in ("prompt_tokens", "completion_tokens")}}
+    asked = counts()
+    assert (asked["total"], asked["asked"], asked["completed"], asked["failed"]) == (9, 9, 8, 1)
     with RequestStore(Path(".mathloom")) as store:
         store.seal()
         session = duckdb.connect()
