@@ -29,6 +29,7 @@ from dagster_project.running.laws import check_law
 from dagster_project.running.lineage import release_context
 from dagster_project.running.memory import peak_mb, reset_peak
 from dagster_project.running.outcome import CheckResult, Outcome, Progress, RequestCounts
+from dagster_project.running.request_keys import request_keys
 from dagster_project.running.throughput import Throughput
 from dagster_project.running.workspace import Workspace
 from resources.errors import CheckError, LawError
@@ -267,7 +268,8 @@ def _session(
     try:
         if reads:
             workspace.requests.seal()
-            workspace.requests.create_views(session)
+            paths = [p for bound in inputs.values() for ref, version in bound for p in version.paths(ref.table)]
+            workspace.requests.create_views(session, request_keys(paths))
         yield session
     finally:
         session.close()

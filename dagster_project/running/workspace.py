@@ -22,6 +22,7 @@ from dagster_project.language.resolved import Recipe, Ref, Stage
 from dagster_project.running.roles import Roles
 from dagster_project.running.spending import Spent
 from resources.errors import StoreError
+from resources.requests.index import Keys
 from resources.requests.store import RequestStore
 from resources.sql import Part, View, open_session
 from resources.store import Entry, Environment, Store, Version
@@ -118,8 +119,11 @@ class Workspace:
         return read_lock(self.recipe, self.root)
 
     @contextmanager
-    def completions_session(self, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A session that sees the request store (sealed first) and the files of ``scratch``, and nothing else."""
+    def completions_session(self, scratch: Path, keys: Keys | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A session that sees the request store (sealed first) and the files of ``scratch``, and nothing else.
+
+        ``keys``: the requests that will be read; files of the store that hold none of them are left out.
+        """
         self.requests.seal()
         session = open_session(
             memory_limit=self.memory_limit,
@@ -128,7 +132,7 @@ class Workspace:
             folders=[scratch, self.requests.folders.root],
         )
         try:
-            self.requests.create_views(session)
+            self.requests.create_views(session, keys)
             yield session
         finally:
             session.close()

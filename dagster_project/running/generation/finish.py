@@ -1,6 +1,7 @@
 """From the ledger and the request store to rows: each batch of input rows with all its completions, in order.
 
-Memory: one batch of rows and its completions; DuckDB joins, sorts and spills within its own limit.
+Memory: one batch of rows and its completions, and 16 bytes a request for the choice of files; DuckDB joins, sorts and
+spills within its own limit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from assets.schemas import COMPLETED, REQUEST
 from dagster_project.running.generation.asks import Batch, batches
 from dagster_project.running.generation.state import GenerationRun
 from dagster_project.running.histograms import TokenHistogram
+from dagster_project.running.request_keys import request_keys
 from resources.store import Staging
 
 _READ_ROWS = 65_536
@@ -43,8 +45,9 @@ def rows_with_completions(run: GenerationRun, *, waves: int | None = None) -> It
 
     ``waves``: only what the first so many waves asked for (default: all).
     """
-    with run.workspace.completions_session(run.scratch) as session:
-        stream = _completed_batches(run, session, run.ledgers[:waves])
+    ledgers = run.ledgers[:waves]
+    with run.workspace.completions_session(run.scratch, request_keys(ledgers)) as session:
+        stream = _completed_batches(run, session, ledgers)
         waiting = next(stream, None)
         for batch in batches(run.stage, run.table):
             mine = COMPLETED.empty_table()

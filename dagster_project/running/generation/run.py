@@ -82,6 +82,7 @@ def _wave(run: GenerationRun, number: int, session: duckdb.DuckDBPyConnection, a
     """One wave over the whole stage. False when no row asked for anything."""
     if number:
         run.requests.seal()
+    run.requests.refresh()  # what other builds have answered meanwhile is not asked again
     wave = count_wave(run, number, _asked(run, number), session)
     run.progress.requests(run.stage.name, run.counts)
     if number == 0 and wave.to_do:
