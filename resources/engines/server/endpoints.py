@@ -96,7 +96,7 @@ class Fleet:
         self._dark_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._revivals: set[asyncio.Task[None]] = set()
-        self._over: EngineError | None = None
+        self._over: Exception | None = None
 
     @property
     def room(self) -> int:
@@ -181,7 +181,8 @@ class Fleet:
         if endpoint.busy_since is None:
             endpoint.busy_since = now
         limit = now - 2 * self._patience_s
-        if all(not each.is_in or (each.busy_since or now) < limit for each in self.endpoints):
+        known = [each.busy_since or now for each in self.endpoints if each.is_in]
+        if known and max(known) < limit:
             self._end(self._darkness())
 
     async def _revive(self, endpoint: Endpoint) -> None:
@@ -196,7 +197,7 @@ class Fleet:
             except Fault as fault:
                 endpoint.last_fault = fault.what
                 wait_s = min(wait_s * 2, MOST_PROBE_S)
-            except EngineError as error:
+            except Exception as error:  # nobody waits for this task: an error of any kind must end the stage
                 self._end(error)
                 return
             else:
@@ -257,7 +258,7 @@ class Fleet:
             retryable=True,
         )
 
-    def _end(self, error: EngineError) -> None:
+    def _end(self, error: Exception) -> None:
         self._over = error
         while self._waiting:
             _, future = self._waiting.popleft()

@@ -43,7 +43,7 @@ class Plan:
     seed: int = 0
     faults: Mapping[str, float] = field(default_factory=dict)
     lasting: float = 0.0
-    """Share of bodies whose first fault comes back for ever."""
+    """Share of bodies whose first fault comes back for ever, unless it is that the server is busy."""
     key: str | None = None
     models: tuple[str, ...] = ("org/m",)
     owner: str = "vllm"
@@ -139,6 +139,8 @@ WORDS = (
     *("no text", "no finish", "given up", "200 error"),
 )
 """Faults that are a whole answer."""
+
+BUSY = ("429", "429 seconds", "429 date", "429 nonsense", "503")
 
 WIRE = ("drop", "reset", "half a head", "truncated", "truncated chunks", "no http", "loris", "silence")
 """Faults of time and connections."""
@@ -267,8 +269,11 @@ class FaultyServer:
     def _draw(self, request: Request) -> str:
         body = json_bytes(request.body)
         dice = random.Random(f"{self.plan.seed} {body!r}")
-        if dice.random() >= self.plan.lasting:
-            dice = random.Random(f"{self.plan.seed} {body!r} {request.attempt}")
+        if dice.random() < self.plan.lasting and (name := self._fault(dice)) not in BUSY:
+            return name
+        return self._fault(random.Random(f"{self.plan.seed} {body!r} {request.attempt}"))
+
+    def _fault(self, dice: random.Random) -> str:
         value = dice.random()
         for name, share in self.plan.faults.items():
             value -= share

@@ -279,6 +279,21 @@ def test_servers_that_are_only_busy_end_the_stage() -> None:
     run(work)
 
 
+def test_a_late_refusal_of_a_dead_endpoint_ends_nothing() -> None:
+    async def work(loop: FastLoop) -> None:
+        async def probe(endpoint: Endpoint) -> None:
+            """It is well."""
+
+        found = fleet(1, probe=probe)
+        late = await found.acquire(1)
+        await knock_out(found, found.endpoints[0])
+        fail(found, late, "busy")
+        assert (await found.acquire(1)).endpoint is found.endpoints[0]
+        await found.close()
+
+    run(work)
+
+
 def test_one_answer_among_many_refusals_goes_on() -> None:
     async def work(loop: FastLoop) -> None:
         found = fleet(2)
