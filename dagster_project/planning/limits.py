@@ -106,8 +106,9 @@ def refuse_stage(plan: StagePlan, workspace: Workspace, *, counts_gpus: bool) ->
     """
     recipe, spent = workspace.recipe, workspace.spent
     gpu_hours = gpu_hours_of([plan], [counts_gpus])
+    of_build = {"max_cost": spent.cost, "max_gpu_hours": spent.gpu_hours}
     for limit in held_against(recipe.limits, [plan], gpu_hours, Day.of(UsageLog(workspace.root))):
-        before = limit.spent or (spent.cost if limit.name == "max_cost" else spent.gpu_hours)
+        before = of_build.get(limit.name, limit.spent)
         if before + limit.needed.least > limit.limit:
             said = f"; {before:,.2f} are spent" if before else ""
             raise LimitError(

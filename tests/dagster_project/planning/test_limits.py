@@ -10,8 +10,10 @@ import pytest
 
 from dagster_project.language.load import load_project
 from dagster_project.language.resolved import Limits, Price, Recipe
-from dagster_project.planning.limits import Day, costs_of, held_against, narrowed, refuse
+from dagster_project.planning.limits import Day, costs_of, held_against, narrowed, refuse, refuse_stage
 from dagster_project.planning.plan import Figure, Plan, StagePlan, estimated, known, unknown
+from dagster_project.running.spending import Spent
+from dagster_project.running.workspace import Workspace
 from resources.errors import LimitError
 from resources.usage import Usage, UsageLog
 
@@ -110,3 +112,18 @@ def test_a_plan_over_its_limit_is_refused_with_the_remedy(recipe: Recipe) -> Non
     refuse(plan(estimated(9, 90, "x")), recipe)
     with pytest.raises(LimitError, match=r"at least 10\.50 USD, and the limit max_cost is 10\. Read the plan"):
         refuse(plan(estimated(10.5, 90, "x")), recipe)
+
+
+def test_gpu_hours_of_a_build_are_no_cost_of_a_day(recipe: Recipe, tmp_path: Path) -> None:
+    """A role without a price ran three GPU-hours before; the day has cost nothing."""
+    workspace = Workspace(replace(recipe, limits=Limits(max_cost_per_day=2)), tmp_path / "store")
+    workspace.spent = Spent(gpu_hours=3.0)
+    refuse_stage(stage(known(1)), workspace, counts_gpus=True)
+    with pytest.raises(LimitError, match=r"needs at least 3\.00 USD, and the limit max_cost_per_day is 2"):
+        refuse_stage(stage(known(3)), workspace, counts_gpus=True)
+    workspace = Workspace(replace(recipe, limits=Limits(max_gpu_hours=3)), tmp_path / "store")
+    workspace.spent = Spent(gpu_hours=3.0)
+    with pytest.raises(
+        LimitError, match=r"at least 1\.00 GPU-hours; 3\.00 are spent, and the limit max_gpu_hours is 3"
+    ):
+        refuse_stage(stage(known(1)), workspace, counts_gpus=True)
