@@ -68,7 +68,7 @@ def wave_notes(stage: Stage) -> tuple[str, ...]:
 def plan_of(workspace: Workspace, stage: Stage, found: Requests, history: History) -> StagePlan:
     """Tokens, time and cost for ``found``. Starts nothing; weights that cannot be named just have no history."""
     assert stage.role is not None
-    role = workspace.recipe.roles[stage.role]
+    role = workspace.roles.said(stage.role)
     weights = named_weights(workspace, stage)
     recipe = workspace.recipe
     kin = [other.name for other in recipe.stages.values() if other.kind.name == stage.kind.name]

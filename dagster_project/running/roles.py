@@ -39,6 +39,10 @@ class Roles:
         self._said[role] = replace(self._said[role], engine=engine, options=options)
         self._secrets.update(secrets)
 
+    def said(self, role: str) -> Role:
+        """``role`` with the engine and the options that answer it in this run."""
+        return self._said[role]
+
     def engine(self, role: str) -> Engine:
         """The engine of ``role``, made but not started."""
         key = self._key(role)

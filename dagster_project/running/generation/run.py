@@ -108,7 +108,7 @@ def _asked(run: GenerationRun, number: int) -> Iterator[KeyedAsks]:
 def _meter(workspace: Workspace, stage: Stage, run_id: str) -> Meter:
     recipe = workspace.recipe
     assert stage.role is not None
-    role = recipe.roles[stage.role]
+    role = workspace.roles.said(stage.role)
     names = Usage(
         recipe=recipe.name,
         profile=recipe.profile,

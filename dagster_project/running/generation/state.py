@@ -78,7 +78,7 @@ class GenerationRun:
     def __post_init__(self) -> None:
         assert self.stage.role is not None
         self.kind = generation_kind(self.stage)
-        self.role = self.workspace.recipe.roles[self.stage.role]
+        self.role = self.workspace.roles.said(self.stage.role)
         self.weights = weights_id(self.workspace, self.stage)
         self.policy = Policy.of(self.stage)
 

@@ -193,3 +193,21 @@ def test_a_click_in_the_ui_meets_the_limits_too_and_shows_the_plan(build: Builde
     assert observation is not None
     assert observation.metadata["plan: requests to do"].value == REQUESTS
     assert observation.metadata["plan: cost (USD)"].value == pytest.approx(2520)
+
+
+def test_the_engine_that_a_launch_puts_in_place_is_the_one_that_is_named(build: Builder, log: list[str]) -> None:
+    """A run takes engine and options from its Dagster resource; the usage log says who answered."""
+    assert build() == 0
+    profile = Path("profiles/scripted.yaml")
+    profile.write_text(profile.read_text().replace("engine: fragile", "engine: scripted"))
+    recipe = Path("recipe.yaml")
+    recipe.write_text(recipe.read_text() + "    salt: more\n")
+    log.clear()
+    job = build_definitions(load_project(Path("mathloom.toml"))).resolve_job_def("sums")
+    said = {"recipe": "sums", "profile": "scripted", "role": "solver", "engine": "fragile"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        job.execute_in_process(instance=instance, run_config={"resources": {"sums__solver": {"config": said}}})
+    assert sum(line.startswith("ask") for line in log) == REQUESTS
+    assert [usage.engine for usage in UsageLog(Path(".mathloom")).read()] == ["fragile", "fragile"]
+    with RequestStore(Path(".mathloom")) as store:
+        assert [usage.engine for usage in store.usage_by_weights()] == ["fragile"]
