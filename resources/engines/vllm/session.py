@@ -133,7 +133,7 @@ class Session:
             answer = child.receive()
         except EngineError as exc:
             child.stop()
-            raise self._failure(child, exc.what, is_loaded=False, is_death=True) from exc
+            raise self._failure(child, exc.what, is_loaded=False, is_death=True) from None
         except BaseException:
             child.stop()
             raise
@@ -217,14 +217,14 @@ class Session:
         try:
             child.send(frame)
         except EngineError as exc:
-            raise self._failure(child, exc.what, is_loaded=True, is_death=True) from exc
+            raise self._failure(child, exc.what, is_loaded=True, is_death=True) from None
 
     def _receive(self) -> dict[str, Any] | None:
         child = self._running()
         try:
             frame = child.receive(TICK_S)
         except EngineError as exc:
-            raise self._failure(child, exc.what, is_loaded=True, is_death=True) from exc
+            raise self._failure(child, exc.what, is_loaded=True, is_death=True) from None
         if frame is not None and frame["op"] == "broken":
             raise self._failure(child, str(frame["what"]), is_loaded=True)
         return frame
@@ -237,7 +237,10 @@ class Session:
         return self._child
 
     def _failure(self, child: Child, said: str, *, is_loaded: bool, is_death: bool = False) -> EngineError:
-        """An error that names vLLM's own reason. While it loads, only a killed process may do better another time."""
+        """An error that names vLLM's own reason. While it loads, only a killed process may do better another time.
+
+        It is raised ``from None``: the child's own error quotes the log as it is, and event logs keep causes too.
+        """
         env = self._env()
         log = [redact(line, env) for line in child.last_words()]
         self._keep(log)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,16 @@ def test_dead_engine_is_an_error_that_can_be_tried_again(vllm_parrot: Make, text
     assert caught.value.retryable
     assert wait_gone(helper), "a process of vLLM stayed behind"
     assert [result.number for result in answers(engine.stream([raw(2, "x")]))] == [2], "a new child answers"
+
+
+def test_last_words_show_no_secret_in_the_error_or_its_causes(
+    vllm_parrot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's event log keeps an error with all its causes."""
+    monkeypatch.setenv("MY_API_KEY", "hunter2hunter2")
+    with pytest.raises(EngineError, match=r"OSError: cannot reach http://\*\*\*@proxy") as caught:
+        ask_one(vllm_parrot(), "leak")
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
 REFUSED = [

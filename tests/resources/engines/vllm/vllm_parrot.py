@@ -67,7 +67,10 @@ def serve(out: Any, load: dict[str, Any], helper: int) -> None:
             held.clear()
             continue
         for ask in frame["asks"] if frame else []:
-            if ask["text"] == "die":
+            if ask["text"] == "leak":
+                sys.stderr.write(f"OSError: cannot reach http://x:{os.environ['MY_API_KEY']}@proxy\n")
+                sys.stderr.flush()
+            if ask["text"] in ("die", "leak"):
                 os.kill(os.getpid(), 9)
             if ask["text"] == "break":
                 sys.stderr.write("(EngineCore pid=7) ERROR 11-21 11:40:01 [c.py:1] RuntimeError: NCCL timed out\n")
