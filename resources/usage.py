@@ -65,7 +65,7 @@ class UsageLog:
         self.path = root / FILE
 
     def append(self, usage: Usage) -> None:
-        """Add one line in one write, under a lock. Raises StoreError if the disk refuses."""
+        """Add one line, under a lock. Raises StoreError if the disk refuses."""
         line = json.dumps({**asdict(usage), "at": usage.at or time.time()}, ensure_ascii=True) + "\n"
         with store_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +75,9 @@ class UsageLog:
                 size = os.fstat(descriptor).st_size
                 if size and os.pread(descriptor, 1, size - 1) != b"\n":
                     line = "\n" + line  # a writer was killed in its line: end it, so that only that one is lost
-                os.write(descriptor, line.encode("ascii"))
+                data = line.encode("ascii")
+                while data:  # a disk with little room takes a part of it, and refuses only the next write
+                    data = data[os.write(descriptor, data) :]
             finally:
                 os.close(descriptor)
 

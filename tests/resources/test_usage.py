@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,23 @@ def test_a_disk_that_refuses_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "usage.jsonl").mkdir()
     with pytest.raises(StoreError, match="usage.jsonl"):
         UsageLog(tmp_path).append(ONE)
+
+
+def test_a_disk_that_fills_in_a_line_is_an_error_and_no_lost_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system writes what there is room for and says so; only the next write fails."""
+    log = UsageLog(tmp_path)
+    write, room = os.write, [40, 0]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if not (left := room.pop(0)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:left])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", full)
+        with pytest.raises(StoreError, match="the disk is full"):
+            log.append(ONE)
+    log.append(replace(ONE, cost=2.0))
+    assert [usage.cost for usage in log.read()] == [2.0]
