@@ -17,6 +17,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -112,7 +113,12 @@ def main() -> None:
 
 def compare(options: argparse.Namespace, cache: Path) -> None:
     """All ways in turns, forwards and backwards, over two loaded engines that rest while the other works."""
-    arguments = {"enforce_eager": True, "max_num_seqs": options.batch, "enable_prefix_caching": True}
+    arguments = {
+        "enforce_eager": True,
+        "max_num_seqs": options.batch,
+        "enable_prefix_caching": True,
+        "enable_chunked_prefill": False,  # with it, bare vLLM dies of the seeds (see the worker)
+    }
     env = {"VLLM_CPU_KVCACHE_SPACE": "2", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
     model = str(Path(options.models) / "smollm2")
     engine = make_engine(
@@ -133,15 +139,16 @@ def compare(options: argparse.Namespace, cache: Path) -> None:
         [options.python, "-c", BARE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=(cache / "bare.log").open("w"),
         text=True,
         env={**os.environ, **env},
+        start_new_session=True,
     )
     try:
-        _tell(bare, told)
+        _tell(bare, told, cache)
         engine.start()
         ways = {
-            "bare": lambda number: _run_bare(bare, options, number),
+            "bare": lambda number: _run_bare(bare, options, number, cache),
             "engine": lambda number: _run_engine(engine, options, number),
             "stage": lambda number: _run_stage(engine, options, number),
         }
@@ -155,7 +162,7 @@ def compare(options: argparse.Namespace, cache: Path) -> None:
                 sys.stderr.write(f"{name}: {tokens / seconds:.0f} tokens/s\n")
     finally:
         engine.stop()
-        bare.kill()
+        os.killpg(bare.pid, signal.SIGKILL)  # with its engine core, which would outlive it
         bare.wait()
     _print(found, options)
 
@@ -170,21 +177,21 @@ def _print(found: dict[str, list[tuple[float, int]]], options: argparse.Namespac
         sys.stdout.write(LINE.format(name, *row, f"{rates[name] / rates['bare']:.1%}"))
 
 
-def _tell(bare: subprocess.Popen[str], words: Any) -> str:
+def _tell(bare: subprocess.Popen[str], words: Any, cache: Path) -> str:
     assert bare.stdin
     assert bare.stdout
     bare.stdin.write(json.dumps(words) + "\n")
     bare.stdin.flush()
     if not (line := bare.stdout.readline()):
-        sys.exit("bare vLLM ended early; load it by hand to see why")
+        sys.exit("bare vLLM ended early: " + (cache / "bare.log").read_text()[-2_000:])
     return line
 
 
-def _run_bare(bare: subprocess.Popen[str], options: argparse.Namespace, turn: int) -> tuple[float, int]:
+def _run_bare(bare: subprocess.Popen[str], options: argparse.Namespace, turn: int, cache: Path) -> tuple[float, int]:
     prompts = [_prompt(problem) for problem in _problems(options, turn)]
     seeds = [1_000 * number for number in range(len(prompts))]
     seconds, tokens = json.loads(
-        _tell(bare, {"prompts": prompts, "seeds": seeds, "n": SAMPLES, "tokens": options.tokens})
+        _tell(bare, {"prompts": prompts, "seeds": seeds, "n": SAMPLES, "tokens": options.tokens}, cache)
     )
     return float(seconds), int(tokens)
 

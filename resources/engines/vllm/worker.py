@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 import threading
+import typing
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -140,13 +141,18 @@ def sampling_params(ask: dict[str, Any]) -> Any:
 def load(frame: dict[str, Any]) -> Model:
     """Load as the frame says. Raises what vLLM raises."""
     from vllm.engine.arg_utils import AsyncEngineArgs
+    from vllm.platforms import current_platform
     from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
 
     arguments = {**defaults(look()["platform"]), **frame["arguments"]}
     _refuse_unknown(arguments, {known.name for known in dataclasses.fields(AsyncEngineArgs)})
     lora = _adapter(frame["adapter"], arguments) if frame["adapter"] else None
-    parsed = AsyncEngineArgs(**arguments)
+    if current_platform.is_cpu() and not frame["task"]:
+        # A prompt that is read in two steps has its random numbers turned back in between, which those of a CPU cannot:
+        # the engine dies of the first request with a seed ("CPU Generator does not use offset"; vLLM 0.32).
+        arguments.setdefault("enable_chunked_prefill", False)
+    parsed = AsyncEngineArgs(**_nested(arguments, AsyncEngineArgs))
     # The context of a batch job: with it vLLM takes larger batches than for a server whose users wait.
     engine = AsyncLLM.from_engine_args(parsed, usage_context=UsageContext.LLM_CLASS)
     config = engine.vllm_config
@@ -178,6 +184,18 @@ def _refuse_unknown(arguments: dict[str, Any], known: set[str]) -> None:
             like = difflib.get_close_matches(name, known, n=1)
             named.append(f"{name!r}" + (f" (nearest: {like[0]!r})" if like else ""))
         raise BadArguments(f"vLLM {vllm.__version__} has no engine argument {', '.join(named)}")
+
+
+def _nested(arguments: dict[str, Any], kind: type) -> dict[str, Any]:
+    """Mappings made into the configuration classes that stand in their place; vLLM does so for a part of them only."""
+    made = dict(arguments)
+    for known in dataclasses.fields(kind):
+        if isinstance(value := made.get(known.name), dict):
+            allowed = typing.get_args(known.type) or (known.type,)
+            classes = [each for each in allowed if isinstance(each, type) and dataclasses.is_dataclass(each)]
+            if len(classes) == 1 and not any(typing.get_origin(each) is dict or each is dict for each in allowed):
+                made[known.name] = classes[0](**value)
+    return made
 
 
 def _adapter(adapter: dict[str, Any], arguments: dict[str, Any]) -> Any:

@@ -222,7 +222,7 @@ def make_vllm(vllm_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Ca
 @pytest.fixture(scope="session")
 def vllm_engine(make_vllm: Callable[..., Any]) -> Iterator[Engine]:
     """The real vLLM with SmolLM2, loaded once for all tests."""
-    engine = make_vllm("smollm2", context_tokens=1024)
+    engine = make_vllm("smollm2", context_tokens=1024, engine_args={"max_num_batched_tokens": 1024})
     yield engine
     engine.stop()
 

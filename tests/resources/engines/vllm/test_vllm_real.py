@@ -130,6 +130,13 @@ def test_a_request_that_vllm_refuses_fails_alone(vllm_engine: Engine) -> None:
     assert all(found[number].is_permanent for number in (1, 2, 4))
 
 
+def test_prompts_that_do_not_fit_one_step_together(vllm_engine: Engine) -> None:
+    """On a CPU, a prompt that is read in two steps would end the engine: its random numbers cannot be turned back."""
+    prompts = [Prompt("raw", f"{number} " + "and " * 600) for number in range(3)]
+    found = list(answers(vllm_engine.stream([ask(n, prompt, max_tokens=2) for n, prompt in enumerate(prompts)])))
+    assert [result.failure for result in found] == [None] * 3
+
+
 def test_results_come_as_they_finish(vllm_engine: Engine) -> None:
     order = [r.number for r in answers(vllm_engine.stream([ask(1, max_tokens=120, stop=()), ask(2, max_tokens=1)]))]
     assert order == [2, 1]
@@ -143,7 +150,7 @@ def test_same_samples_as_vllm_gives_for_n(vllm_engine: Engine, make_vllm: Make, 
         "from vllm import LLM, SamplingParams\n"
         "def main():\n"
         "    llm = LLM(sys.argv[1], dtype='float32', max_model_len=1024, enforce_eager=True, max_num_seqs=16,\n"
-        "              generation_config='vllm')\n"
+        "              generation_config='vllm', enable_chunked_prefill=False)\n"
         "    params = SamplingParams(n=4, temperature=0.8, max_tokens=12, seed=11)\n"
         "    print('TEXTS' + json.dumps([o.text for o in llm.generate([sys.argv[2]], params)[0].outputs]))\n"
         "if __name__ == '__main__':\n"
