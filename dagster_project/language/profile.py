@@ -180,10 +180,17 @@ def _role(name: str, written: Located, engines: Engines, faults: Faults) -> Role
 
 
 def check_limits(profile: Profile, roles: Mapping[str, Role], faults: Faults) -> None:
-    """A limit of cost that no price can be held against is a limit that does not hold."""
+    """A limit that nothing is counted against is a limit that does not hold."""
     limits = profile.resolved_limits()
+    is_hours = limits.max_gpu_hours is not None or limits.max_gpu_hours_per_day is not None
+    if is_hours and not any(r.devices or (r.price and r.price.per_gpu_hour is not None) for r in roles.values()):
+        what = "a limit of GPU-hours is set, and no role counts any"
+        faults.add(what, profile.place, "Give a role `devices`, or a price with `per_gpu_hour`, or remove the limit")
     if limits.max_cost is None and limits.max_cost_per_day is None:
         return
+    if not any(role.price for role in roles.values()):
+        what = "a limit of cost is set, and no role has a price"
+        faults.add(what, profile.place, "Give a role its `price`, or remove the limit")
     for role in roles.values():
         if role.price and role.price.currency != limits.currency:
             what = f"the role {role.name!r} is priced in {role.price.currency}, and the limits are in {limits.currency}"

@@ -438,7 +438,7 @@ def test_a_changed_check_runs_again_on_the_stored_rows(project: Path, capsys: py
     assert run(project, "build") == 0
     said = capsys.readouterr().err
     assert [line.split()[:2] for line in said.splitlines() if ": " in line][0] == ["graded:", "reused,"]
-    assert "1 stages in" in said
+    assert "1 stage in" in said
     assert run(project, "build") == 0
     assert "nothing to do" in capsys.readouterr().err
     assert environment(project) == before

@@ -649,6 +649,21 @@ CASES = [
         "in one currency (`currency:` in both)",
     ),
     Case(
+        "limit of cost without a price",
+        P,
+        "roles:",
+        "limits: {max_cost: 5}\nroles:",
+        "local.yaml:1: a limit of cost is set, and no role has a price. Give a role its `price`, or remove the limit",
+    ),
+    Case(
+        "limit of hours that nobody counts",
+        P,
+        "roles:",
+        "limits: {max_gpu_hours: 5}\nroles:",
+        "local.yaml:1: a limit of GPU-hours is set, and no role counts any. Give a role `devices`, or a price with "
+        "`per_gpu_hour`, or remove the limit",
+    ),
+    Case(
         "price without a source",
         P,
         "size: 3}",
