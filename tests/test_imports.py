@@ -189,15 +189,15 @@ def makes_assets(node: ast.AST) -> bool:
 
 MEASURE = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import {module}
 {then}
-print(time.perf_counter() - start, *sorted({{name.partition(".")[0] for name in sys.modules}}))
+print(time.process_time() - start, *sorted({{name.partition(".")[0] for name in sys.modules}}))
 """
 
 
 def measure(module: str, then: str = "") -> tuple[float, set[str]]:
-    """Seconds and top-level packages of an import in a fresh interpreter."""
+    """Seconds of CPU time (a busy machine changes those little) and top-level packages of an import in a fresh interpreter."""
     script = MEASURE.format(module=module, then=then)
     environment = {**os.environ, "MATHLOOM_PROJECT": str(ROOT / "mathloom.toml")}
     command = [sys.executable, "-c", script]

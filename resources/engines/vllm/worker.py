@@ -29,21 +29,15 @@ from typing import Any, BinaryIO
 
 from resources.engines.process.child import leave, leave_with_parent
 from resources.engines.process.frames import FrameError, read_frame, write_frame
+from resources.engines.vllm.failures import BadArguments, describe_failure, failure_of
 from resources.engines.vllm.probe import defaults, look
-from resources.engines.vllm.prompts import PromptReader, Refusal, first_line
+from resources.engines.vllm.prompts import PromptReader, Refusal
 
 POOLING_TASKS = {"score": "classify", "embed": "embed"}
 """Our word -> vLLM's."""
 
-LONGEST = 500
-"""Characters of a message. vLLM's are up to a page long; the first sentences say what is wrong."""
-
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """Ranks of a LoRA that vLLM makes room for."""
-
-
-class BadArguments(Exception):
-    """The engine arguments are none of this vLLM."""
 
 
 @dataclass(slots=True)
@@ -141,17 +135,12 @@ def sampling_params(ask: dict[str, Any]) -> Any:
 def load(frame: dict[str, Any]) -> Model:
     """Load as the frame says. Raises what vLLM raises."""
     from vllm.engine.arg_utils import AsyncEngineArgs
-    from vllm.platforms import current_platform
     from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    arguments = {**defaults(look()["platform"]), **frame["arguments"]}
+    arguments = {**({} if frame["task"] else defaults(look()["platform"])), **frame["arguments"]}
     _refuse_unknown(arguments, {known.name for known in dataclasses.fields(AsyncEngineArgs)})
     lora = _adapter(frame["adapter"], arguments) if frame["adapter"] else None
-    if current_platform.is_cpu() and not frame["task"]:
-        # A prompt that is read in two steps has its random numbers turned back in between, which those of a CPU cannot:
-        # the engine dies of the first request with a seed ("CPU Generator does not use offset"; vLLM 0.32).
-        arguments.setdefault("enable_chunked_prefill", False)
     parsed = AsyncEngineArgs(**_nested(arguments, AsyncEngineArgs))
     # The context of a batch job: with it vLLM takes larger batches than for a server whose users wait.
     engine = AsyncLLM.from_engine_args(parsed, usage_context=UsageContext.LLM_CLASS)
@@ -308,36 +297,6 @@ class Server:
         if self._results:
             write_frame(self._out, {"op": "results", "results": self._results})
             self._results = []
-
-
-def failure_of(exc: Exception) -> dict[str, Any]:
-    """What a request gets that vLLM refuses (for good) or that it could not finish (not for good)."""
-    from vllm.exceptions import VLLMClientError
-
-    cause = exc.__cause__ or exc
-    is_permanent = isinstance(cause, VLLMClientError | ValueError | TypeError)
-    return {"failure": f"vLLM refuses the request: {first_line(cause)}", "permanent": is_permanent}
-
-
-def describe_failure(exc: BaseException) -> str:
-    """The message of an exception; of pydantic's, what is wrong with which argument."""
-    errors: Any = getattr(exc, "errors", None)
-    if callable(errors):
-        try:
-            told: Any = errors()
-            faults = [(".".join(str(part) for part in error["loc"]), str(error["msg"])) for error in told]
-        except (TypeError, KeyError):
-            faults = []
-        if faults:
-            return _one_line("; ".join(f"{place}: {message}" if place else message for place, message in faults))
-    if isinstance(exc, BadArguments):
-        return str(exc)
-    return _one_line(f"{type(exc).__name__}: {exc}" if str(exc).strip() else type(exc).__name__)
-
-
-def _one_line(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
 class _Inbox:
