@@ -26,8 +26,8 @@ def look() -> dict[str, str | None]:
 
 def defaults(platform: str | None) -> dict[str, bool]:
     """Engine arguments that differ from vLLM's own on ``platform``, where a profile says nothing of them."""
-    # A prompt that is read in two steps has its random numbers turned back in between, which those of a CPU cannot: vLLM
-    # 0.32 dies there ("CPU Generator does not use offset") of a request with a seed, and all of ours have one.
+    # A prompt that is read in two steps has its random numbers turned back in between, which those of a CPU cannot:
+    # vLLM 0.32 dies there ("CPU Generator does not use offset") of a request with a seed, and all of ours have one.
     return {"enable_chunked_prefill": False} if platform == "cpu" else {}
 
 
