@@ -197,7 +197,7 @@ print(time.process_time() - start, *sorted({{name.partition(".")[0] for name in 
 
 
 def measure(module: str, then: str = "") -> tuple[float, set[str]]:
-    """Seconds of CPU time (a busy machine changes those little) and top-level packages of an import in a fresh interpreter."""
+    """Seconds of CPU time, which a busy machine changes little, and top-level packages of an import on its own."""
     script = MEASURE.format(module=module, then=then)
     environment = {**os.environ, "MATHLOOM_PROJECT": str(ROOT / "mathloom.toml")}
     command = [sys.executable, "-c", script]
