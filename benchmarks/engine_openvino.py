@@ -1,10 +1,11 @@
 """The embedded engine beside the bare pipeline: the same prompts and seeds, in turns, in one run.
 
-Run: ``python benchmarks/engine_openvino.py`` (2 x 4 x 512 requests of 16 tokens, some minutes on 2 cores; other work on
+Run: ``python benchmarks/engine_openvino.py`` (2 x 3 x 512 requests of 16 tokens, some minutes on 2 cores; other work on
 the machine shows). The same requests go through:
 
-* ``bare, plain loop``: a full batch of the pipeline, and a new request for each that ends;
-* ``bare, careful loop``: the same, with requests added in the order that uses the prefix cache best;
+* ``bare, careful loop``: a full batch of the pipeline, and a new request for each that ends, added in the order that
+  uses the prefix cache best;
+* ``bare, plain loop`` (with ``--plain``): the same, in the order in which they stand;
 * ``engine``: mathloom's engine alone, in its own process;
 * ``stage``: a generation stage of a whole build: keys, store, journal, Dagster.
 
@@ -25,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ from resources.engines.weights import Weights, WeightsSource
 LINE = "{:<26} {:>7} {:>11} {:>9} {:>8} {:>13} {:>8}\n"
 SAMPLES = 4
 """Samples of one problem, one after the other, as a stage asks for them."""
-BARE = ("bare, plain loop", "bare, careful loop")
+BARE = "bare, careful loop"
+PLAIN = "bare, plain loop"
+LOOSE = "engine, is_precise: false"
 
 SHOTS = (
     ("Ola has 21 corks and finds 6 more. How many corks does he have?", "21 + 6 = 27. The answer is \\boxed{27}."),
@@ -91,6 +94,8 @@ class Run:
     """Of answers."""
     cpu_s: float
     """Of all processes that take part, in the same time: on a busy machine it says more than the clock."""
+    own_s: float = 0.0
+    """Of the stage: what mathloom did between two results, while the model had other samples to work on."""
 
 
 def main() -> None:
@@ -100,6 +105,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--loose", action="store_true")
     parser.add_argument("--repeat", type=int, default=0)
     parser.add_argument("--soak", type=int, default=0)
@@ -112,19 +118,21 @@ def main() -> None:
     elif options.soak:
         soak(options.soak, options.batch)
     else:
-        compare(options.requests, options.tokens, options.rounds, options.batch, options.loose)
+        ways = [name for name, is_wanted in ((PLAIN, options.plain), (LOOSE, options.loose)) if is_wanted]
+        compare(options.requests, options.tokens, options.rounds, options.batch, ways)
 
 
-def compare(count: int, tokens: int, rounds: int, batch: int, is_loose: bool) -> None:
+def compare(count: int, tokens: int, rounds: int, batch: int, more: list[str]) -> None:
     """Every way in turns, forwards and backwards. The stage comes first: it says what is asked."""
     asked: list[tuple[str, int]] = []
-    ways = {
+    ways: dict[str, Callable[[], Run]] = {
         "stage": lambda: _run_stage(count, tokens, batch, asked),
         "engine": lambda: _run_engine(asked, tokens, batch, True),
-        **{way: lambda way=way: _run_bare(way, asked, tokens, batch) for way in reversed(BARE)},
+        BARE: lambda: _run_bare(BARE, asked, tokens, batch),
+        PLAIN: lambda: _run_bare(PLAIN, asked, tokens, batch),
+        LOOSE: lambda: _run_engine(asked, tokens, batch, False),
     }
-    if is_loose:
-        ways["engine, is_precise: false"] = lambda: _run_engine(asked, tokens, batch, False)
+    ways = {name: way for name, way in ways.items() if name not in (PLAIN, LOOSE) or name in more}
     runs: dict[str, list[Run]] = {name: [] for name in ways}
     for turn in range(rounds):
         for name in list(ways)[:: -1 if turn % 2 else 1]:
@@ -135,10 +143,10 @@ def compare(count: int, tokens: int, rounds: int, batch: int, is_loose: bool) ->
         name: Run(sum(r.seconds for r in found), sum(r.tokens for r in found), sum(r.cpu_s for r in found))
         for name, found in runs.items()
     }
-    best = max((sums[name] for name in BARE), key=lambda run: run.tokens / run.seconds)
+    best = sums[BARE]
     sys.stdout.write(f"{len(asked)} requests, at most {tokens} tokens each, {rounds} rounds\n")
     sys.stdout.write(LINE.format("way", "run s", "requests/s", "tokens/s", "of bare", "tokens/CPU s", "of bare"))
-    for name in (*BARE, *(way for way in ways if way not in BARE)):
+    for name in sorted(ways):
         run = sums[name]
         rate, by_cpu = run.tokens / run.seconds, run.tokens / run.cpu_s
         figures = (f"{run.seconds / rounds:.1f}", f"{rounds * len(asked) / run.seconds:.1f}", f"{rate:.1f}")
@@ -148,6 +156,8 @@ def compare(count: int, tokens: int, rounds: int, batch: int, is_loose: bool) ->
             f"{by_cpu * best.cpu_s / best.tokens:.1%}",
         )
         sys.stdout.write(LINE.format(name, *figures, *shares))
+    own = sum(run.own_s for run in runs["stage"])
+    sys.stdout.write(f"the stage's own work between results: {own:.2f} of {sums['stage'].seconds:.1f} s\n")
 
 
 def repeat(count: int, batch: int) -> None:
@@ -223,7 +233,7 @@ def bare(way: str, asked: list[tuple[str, int]], tokens: int, batch: int) -> dic
 
 def _admitted(way: str, waiting: deque[Any], running: int, batch: int) -> list[Any]:
     """Requests that join the batch now. Careful: the first alone, then one of a prompt in a step."""
-    if way == BARE[0]:
+    if way == PLAIN:
         return [waiting.popleft() for _ in range(min(batch - running, len(waiting)))]
     admitted: list[Any] = []
     later: list[Any] = []
@@ -264,6 +274,7 @@ def _run_stage(count: int, tokens: int, batch: int, asked: list[tuple[str, int]]
     stream = OpenVinoEngine.stream
     heard: list[tuple[str, int]] = []
     cpu: list[float] = []
+    own: list[float] = []
 
     def listening(self: OpenVinoEngine, requests: Iterable[EngineRequest]) -> Iterator[EngineResult | None]:
         def noted() -> Iterator[EngineRequest]:
@@ -272,7 +283,12 @@ def _run_stage(count: int, tokens: int, batch: int, asked: list[tuple[str, int]]
                 yield request
 
         cpu.append(_cpu_s(self))
-        yield from stream(self, noted())
+        taken = 0.0
+        for result in stream(self, noted()):
+            given = time.monotonic()
+            yield result
+            taken += time.monotonic() - given
+        own.append(taken)
         cpu.append(_cpu_s(self))
 
     before = Path.cwd()
@@ -289,7 +305,7 @@ def _run_stage(count: int, tokens: int, batch: int, asked: list[tuple[str, int]]
         records = [json.loads(file.read_text()) for file in Path(name).glob("store/fingerprints/*.json")]
     counts = next(found for each in records if (found := each["run"]["requests"]) and found["asked"])
     asked[:] = heard
-    return Run(counts["answering_seconds"], counts["completion_tokens"], cpu[1] - cpu[0])
+    return Run(counts["answering_seconds"], counts["completion_tokens"], cpu[1] - cpu[0], sum(own))
 
 
 def _write_project(folder: Path, count: int, tokens: int, batch: int) -> None:
