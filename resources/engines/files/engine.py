@@ -98,7 +98,7 @@ class FilesEngine:
             self._file(path).check()
 
     def start(self) -> None:
-        """Read all rows once (about 100,000 a second) and note where they lie."""
+        """Read all rows once and note where they lie."""
         if self._index is not None:
             return
         index, forms, weights = AnswerIndex(), set[bool](), set[str]()

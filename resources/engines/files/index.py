@@ -1,6 +1,6 @@
-"""Finds the row that answers a sample: numpy arrays over all rows, 40 bytes a row while it is built, no text.
+"""Finds the row that answers a sample: numpy arrays over all rows, some 60 bytes a row, no text.
 
-Twenty million rows are 800 MB. The first of two rows for one sample wins.
+The first of two rows for one sample wins.
 """
 
 from __future__ import annotations
