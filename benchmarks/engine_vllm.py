@@ -1,6 +1,6 @@
 """The vLLM engine beside bare vLLM: the same prompts, seeds and engine arguments, in turns, in one run.
 
-Run: ``python benchmarks/engine_vllm.py`` after ``make test-vllm`` (two loads, then 3 x 4 x 512 requests of 16 tokens;
+Run: ``python benchmarks/engine_vllm.py`` after ``make test-vllm`` (two loads, then 3 x 2 x 512 requests of 16 tokens;
 ten minutes on 2 cores; other work on the machine shows). Three ways, each of 4 samples of 128 prompts a round:
 
 * ``bare``: ``LLM.generate`` with n = 4 and a seed for each prompt, in a process of its own;
@@ -34,6 +34,7 @@ from resources.engines.protocol import EngineRequest, Prompt, Sampling, answers
 ROOT = Path(__file__).resolve().parents[1]
 LINE = "{:<8} {:>7} {:>11} {:>10} {:>9}\n"
 SAMPLES = 4
+WARM_UP = 64
 SHOTS = (
     ("Ola has 21 corks and finds 6 more. How many corks does he have?", "21 + 6 = 27. The answer is \\boxed{27}."),
     ("Runa had 40 pins and lost 13. How many pins are left?", "40 - 13 = 27. The answer is \\boxed{27}."),
@@ -100,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=512)
     parser.add_argument("--tokens", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--python", default=os.environ.get("MATHLOOM_VLLM_PYTHON", str(ROOT / ".venv-vllm/bin/python")))
     parser.add_argument("--models", default=os.environ.get("MATHLOOM_VLLM_MODELS", str(ROOT / ".venv-vllm/models")))
@@ -152,8 +153,10 @@ def compare(options: argparse.Namespace, cache: Path) -> None:
             "engine": lambda number: _run_engine(engine, options, number),
             "stage": lambda number: _run_stage(engine, options, number),
         }
+        count, options.requests = options.requests, min(options.requests, WARM_UP)
         for way in ways.values():
-            way(-1)  # the first round of a process is slower
+            way(-1)  # the first requests of a process are slower
+        options.requests = count
         found: dict[str, list[tuple[float, int]]] = {name: [] for name in ways}
         for turn in range(options.rounds):
             for name in list(ways)[:: -1 if turn % 2 else 1]:
