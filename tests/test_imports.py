@@ -28,7 +28,10 @@ SHARED = frozenset({"assets.kinds", "assets.schemas"})
 
 NO_STATIONS = frozenset({"kinds", "schemas", "recipes", ""})
 HEAVY = frozenset(
-    {"datasets", "gradio", "openvino", "openvino_genai", "openvino_tokenizers", "ray", "torch", "transformers", "vllm"}
+    {
+        *("datasets", "gradio", "math_verify", "openvino", "openvino_genai", "openvino_tokenizers", "ray", "sympy"),
+        *("torch", "transformers", "vllm"),
+    }
 )
 IMPORT_SECONDS = 3.0
 """A promise of docs/architecture.md: definitions load in seconds. Dagster alone takes 1.3 to 2 on two slow cores."""
