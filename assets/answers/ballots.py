@@ -1,0 +1,185 @@
+"""Which ballots of one problem count as the same answer: rounded decimals, and verdicts of the symbolic step.
+
+The rules of :mod:`assets.answers.vote` on mutable objects that live for one vote. Ballots are made of samples with one
+key, groups of ballots; only groups join, and only as the rules say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+from assets.answers.key import Status
+from assets.answers.policy import Policy
+
+How = Literal["decimal", "symbolic"]
+
+
+class Comparer(Protocol):
+    """What settles undecided keys: pairs of answers in, one object with a ``relation`` a pair out, in their order."""
+
+    def compare(self, pairs: Sequence[tuple[str, str]], /) -> Iterable[Any]:
+        """``relation`` is equal, different or unknown."""
+        ...
+
+
+class Ballot:
+    """All samples of a problem with one key."""
+
+    def __init__(self, key: str, status: Status) -> None:
+        """Make it without samples."""
+        self.key = key
+        self.status = status
+        self.spelled: dict[str, list[int]] = {}
+        """Spelling -> votes, earliest sample."""
+        self.weights: list[float] = []
+
+    def add(self, answer: str, weight: float, index: int) -> None:
+        """Count one sample, spelled ``answer``."""
+        found = self.spelled.setdefault(answer, [0, index])
+        found[0] += 1
+        found[1] = min(found[1], index)
+        self.weights.append(weight)
+
+    @property
+    def votes(self) -> int:
+        """Samples."""
+        return len(self.weights)
+
+    @property
+    def first(self) -> int:
+        """Earliest sample index."""
+        return min(first for _, first in self.spelled.values())
+
+    @property
+    def answer(self) -> str:
+        """The most frequent spelling; of several the one with the earliest sample."""
+        return min(self.spelled, key=lambda text: (-self.spelled[text][0], self.spelled[text][1], text))
+
+    def is_decimal(self, policy: Policy) -> bool:
+        """Whether nobody spelled it in another way than as a decimal with enough digits to be a rounded number."""
+        from assets.answers.decimals import written_decimal
+
+        return self.status == "decided" and all(written_decimal(text, policy) is not None for text in self.spelled)
+
+
+class Group:
+    """Ballots that count as one answer, around the ``home`` that gives the key."""
+
+    def __init__(self, home: Ballot) -> None:
+        """Make it of one ballot."""
+        self.home = home
+        self.joined: list[tuple[Ballot, How]] = []
+
+    @property
+    def ballots(self) -> list[Ballot]:
+        """The home and all that joined it."""
+        return [self.home, *(ballot for ballot, _ in self.joined)]
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether it has a decided key; then no other with one may join it."""
+        return self.home.status == "decided"
+
+    @property
+    def votes(self) -> int:
+        """Samples of all its ballots."""
+        return sum(ballot.votes for ballot in self.ballots)
+
+    @property
+    def weight(self) -> float:
+        """Exactly rounded, so that it does not depend on the order of the samples."""
+        return math.fsum(weight for ballot in self.ballots for weight in ballot.weights)
+
+    @property
+    def first(self) -> int:
+        """Earliest sample index of all its ballots."""
+        return min(ballot.first for ballot in self.ballots)
+
+    def rank(self) -> tuple[float, int, str]:
+        """The most weight first, then the earliest sample. Keys settle what equal indices would leave open."""
+        return -self.weight, self.first, self.home.key
+
+    def take(self, other: Group, how: How) -> None:
+        """Let ``other`` count for this one. Of a decided and an undecided key the decided one names both."""
+        if other.is_decided and not self.is_decided:
+            self.joined += [(self.home, how), *other.joined]
+            self.home = other.home
+        else:
+            self.joined += [(other.home, how), *other.joined]
+
+
+def join_decimals(groups: Sequence[Group], policy: Policy) -> list[Group]:
+    """Let each group that is spelled only as decimals join the one exact group that rounds to all its spellings.
+
+    A decimal with more digits says more: of ``0.3333`` and ``0.33330``, which are one number, 1/3 rounds to the first
+    only, so a group of both stays alone.
+    """
+    if len(groups) < 2:
+        return list(groups)
+    from assets.answers.decimals import rounds_to, written_decimal
+
+    rounded = [group for group in groups if group.home.is_decimal(policy)]
+    exact = [group for group in groups if group.is_decided and group not in rounded]
+    joined = []
+    for group in rounded:
+        decimals = [found for text in group.home.spelled if (found := written_decimal(text, policy)) is not None]
+        homes = [other for other in exact if all(rounds_to(other.home.key, decimal) for decimal in decimals)]
+        if len(homes) == 1:
+            homes[0].take(group, "decimal")
+            joined.append(group)
+    return [group for group in groups if group not in joined]
+
+
+def settle(groups: Sequence[Group], symbolic: Comparer) -> tuple[list[Group], int]:
+    """Compare what can matter, then join. Returns the groups that are left, and the number of unknown verdicts."""
+    ranked = sorted(groups, key=Group.rank)
+    pairs = _pairs_that_matter(ranked)
+    if not pairs:
+        return ranked, 0
+    texts = [(ranked[a].home.answer, ranked[b].home.answer) for a, b in pairs]
+    relations = [found.relation for found in symbolic.compare(texts)]
+    equal = {pair for pair, relation in zip(pairs, relations, strict=True) if relation == "equal"}
+    return _join(ranked, equal), relations.count("unknown")
+
+
+def _pairs_that_matter(ranked: Sequence[Group]) -> list[tuple[int, int]]:
+    """Places of the pairs to compare, the higher rank first."""
+    can_win = [at == 0 or _can_overtake(ranked, at) for at in range(len(ranked))]
+    return [
+        (a, b)
+        for a in range(len(ranked))
+        for b in range(a + 1, len(ranked))
+        if (can_win[a] or can_win[b]) and not (ranked[a].is_decided and ranked[b].is_decided)
+    ]
+
+
+def _can_overtake(ranked: Sequence[Group], at: int) -> bool:
+    """Whether a group would beat the first one if all that may join it did."""
+    own = ranked[at]
+    others = [group for place, group in enumerate(ranked) if place not in (0, at)]
+    partners = [group for group in others if not group.is_decided]
+    if not own.is_decided:
+        partners += [group for group in others if group.is_decided][:1]  # the heaviest: two of them never join
+    together = [own, *partners]
+    weight = math.fsum(group.weight for group in together)
+    return (-weight, min(group.first for group in together)) < (-ranked[0].weight, ranked[0].first)
+
+
+def _join(ranked: list[Group], equal: set[tuple[int, int]]) -> list[Group]:
+    """The leader takes first, then decided keys, then undecided ones; what was taken neither takes nor is taken."""
+    order = sorted(range(len(ranked)), key=lambda at: (at != 0, not ranked[at].is_decided, at))
+    centres: set[int] = set()
+    taken: set[int] = set()
+    for centre in order:
+        for other in range(len(ranked)):
+            pair = (min(centre, other), max(centre, other))
+            if centre in taken or other in taken | centres or pair not in equal:
+                continue
+            if ranked[centre].is_decided and ranked[other].is_decided:
+                continue
+            ranked[centre].take(ranked[other], "symbolic")
+            centres.add(centre)
+            taken.add(other)
+    return [group for at, group in enumerate(ranked) if at not in taken]
