@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import fsum, isfinite
 from typing import Any, Literal
 
@@ -83,9 +83,9 @@ class Vote:
     """Pairs that the symbolic step left open: a winner may lack their votes."""
     reason: str
     """Why the winner is not accepted: ``no answer`` or ``low majority``; empty if it is."""
-    _fixed: tuple[tuple[float, int, str], ...]
+    _fixed: tuple[tuple[float, int, str], ...] = field(repr=False)
     """Weight, earliest sample and key of each ballot with a decided, exact key, without what is attached."""
-    _movable: tuple[float, int]
+    _movable: tuple[float, int] = field(repr=False)
     """Weight and earliest sample of all other ballots: a new sample can move them from one cluster to another."""
 
     @property
@@ -180,7 +180,7 @@ def vote(
         attached=tuple(attached for cluster in clusters for attached in cluster.attached),
         unknown=unknown,
         reason=reason,
-        _fixed=tuple((fsum(b.weights), b.first, b.key) for b in ballots if b.key not in movable),
+        _fixed=tuple(sorted((fsum(b.weights), b.first, b.key) for b in ballots if b.key not in movable)),
         _movable=_together([b for b in ballots if b.key in movable]),
     )
 
