@@ -28,9 +28,9 @@ from dagster_project.completion_files.columns import (
     read_text,
 )
 from dagster_project.completion_files.naming import CompletionFile
-from dagster_project.completion_files.reading import FileRow, read_rows
 from dagster_project.completion_files.rejects import Rejects
 from dagster_project.language.resolved import Stage
+from dagster_project.row_files.reading import FileRow, read_rows
 from dagster_project.running.generation.asks import KeyedAsks, keyed_asks
 from dagster_project.running.workspace import Workspace
 from resources.engines.protocol import Prompt, Sampling

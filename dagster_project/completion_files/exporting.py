@@ -6,15 +6,10 @@ it is whole or not there. Memory: one batch of rows with their prompts; DuckDB j
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,13 +17,10 @@ import pyarrow.parquet as pq
 from assets.schemas import ID, table_of
 from dagster_project.completion_files.stages import rows_of, scratch_of
 from dagster_project.language.resolved import Stage
+from dagster_project.row_files.writing import check_target, writing
 from dagster_project.running.generation.asks import KeyedAsks, generation_kind, keyed_asks
 from dagster_project.running.workspace import Workspace
-from resources.errors import FileError
 from resources.identity import canonical_json, show_id
-from resources.store.layout import store_errors, sync_file, sync_folder
-
-ENDINGS = (".jsonl", ".jsonl.gz", ".parquet")
 
 COLUMNS = pa.schema(
     [
@@ -110,33 +102,19 @@ def export(
     check_target(path, force=force)
     tables = [rows_of(workspace, stage) for stage in stages]  # before any work: all of them must be there
     done = []
-    with _writer(path) as write:
+    with writing(path, COLUMNS) as target:
         for stage, table in zip(stages, tables, strict=True):
             with scratch_of(workspace) as scratch:
                 requests = _write_asks(workspace, keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS), scratch)
                 rows = 0
                 for batch in _batches(workspace, stage, scratch):
-                    write(batch)
+                    target.write_rows(batch)
                     rows += len(batch)
             done.append(Exported(stage.name, rows, requests))
             say(f"{stage.name}: {rows:,} of {requests:,} requests have an answer")
             if generation_kind(stage).waves > 1:
                 say(f"{stage.name}: only what its first wave asks for is written")
     return done
-
-
-def check_target(path: Path, *, force: bool) -> None:
-    """Raises FileError if the file cannot be written."""
-    if not path.name.lower().endswith(ENDINGS) or path.name.lower() in ENDINGS:
-        raise FileError(
-            f"the ending {''.join(path.suffixes) or path.name!r} is none that completions are written as",
-            where=str(path),
-            fix=f"End the name with one of: {', '.join(ENDINGS)}",
-        )
-    if path.is_dir() or (path.exists() and not force):
-        raise FileError("it exists", where=str(path), fix="Name another file, or add --force to replace it")
-    if not path.absolute().parent.is_dir():
-        raise FileError("there is no such folder", where=str(path.parent), fix="Make it first")
 
 
 def _write_asks(workspace: Workspace, asked: Iterator[KeyedAsks], scratch: Path) -> int:
@@ -188,39 +166,3 @@ def _batches(workspace: Workspace, stage: Stage, scratch: Path) -> Iterator[list
                 row = {"stage": stage.name} | ask | answer
                 rows.append({name: row[name] for name in COLUMNS.names})
             yield rows
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
-    """Takes rows; the file appears under its name when all are written."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    write_to = _parquet if path.name.lower().endswith(".parquet") else _jsonl
-    with store_errors(path):
-        try:
-            with aside.open("xb") as handle, write_to(handle, is_zipped=path.name.lower().endswith(".gz")) as write:
-                yield write
-            sync_file(aside)
-            os.replace(aside, path)  # noqa: PTH105 - says what it does
-            sync_folder(path.absolute().parent)
-        finally:
-            aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def _jsonl(handle: IO[bytes], *, is_zipped: bool) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
-    # No name and no time: the same completions give the same bytes.
-    packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=handle, mtime=0) if is_zipped else None
-    target = cast(IO[bytes], packed or handle)
-
-    def write(rows: list[dict[str, Any]]) -> None:
-        target.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
-
-    yield write
-    if packed is not None:
-        packed.close()
-
-
-@contextmanager
-def _parquet(handle: IO[bytes], *, is_zipped: bool) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
-    with pq.ParquetWriter(handle, COLUMNS, compression="zstd") as writer:
-        yield lambda rows: writer.write_table(pa.Table.from_pylist(rows, schema=COLUMNS))

@@ -19,10 +19,10 @@ from dagster_project.completion_files.binding import Gathered, Targets, gather, 
 from dagster_project.completion_files.columns import BadRow, Columns, Match, choose, choose_match, read_answer
 from dagster_project.completion_files.naming import CompletionFile, check_chunks, has_seeds, ordered
 from dagster_project.completion_files.planning import Bindings, Counts, plan
-from dagster_project.completion_files.reading import read_rows
 from dagster_project.completion_files.rejects import Rejects
 from dagster_project.completion_files.stages import build_again, rows_of
 from dagster_project.language.resolved import Stage
+from dagster_project.row_files.reading import read_rows
 from dagster_project.running.generation.asks import weights_id
 from dagster_project.running.workspace import Workspace
 from resources.errors import FileError

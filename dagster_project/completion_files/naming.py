@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dagster_project.completion_files.reading import UNFINISHED, bare_name
+from dagster_project.row_files.reading import UNFINISHED, bare_name
 from resources.errors import FileError
 
 _NAME = re.compile(r"(?P<stem>.+?)(?:-rs(?P<seed>\d{1,9}))?(?:_chunk_?(?P<chunk>\d{1,9}))?")

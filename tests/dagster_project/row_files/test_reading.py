@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dagster_project.completion_files import reading
-from dagster_project.completion_files.reading import read_rows
+from dagster_project.row_files import reading
+from dagster_project.row_files.reading import read_rows
 from resources.errors import FileError
 
 

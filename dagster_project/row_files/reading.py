@@ -1,7 +1,7 @@
-"""Reads files of completions row by row: JSON Lines (gzip too) and Parquet. Bounded memory, whatever the file holds.
+"""Reads files row by row: JSON Lines (gzip too) and Parquet. Bounded memory, whatever the file holds.
 
 A row that cannot be read is a :class:`FileRow` with a fault, and reading goes on; only a file that is no such file at
-all is an error. What the columns mean is the business of ``columns``, the order of files that of ``naming``.
+all is an error. What the columns mean is the business of those who read.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,18 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _PARQUET_ROWS = 256
 """Rows decoded at once: 256 answers of a megabyte each still fit into a small machine."""
 _SHOWN = 100
+
+
+class WrittenNumber(float):
+    """A number of a JSON file with a point or an exponent, which knows how it was written: ``1.50`` is not ``1.5``."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> WrittenNumber:
+        """Read it as JSON does."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,7 @@ def bare_name(path: Path) -> str:
     if lower.endswith(PARQUET_ENDING) and name == path.name:
         return name[: -len(PARQUET_ENDING)]
     raise FileError(
-        f"the ending {''.join(path.suffixes) or path.name!r} is none that completions are read from",
+        f"the ending {''.join(path.suffixes) or path.name!r} is none that is read",
         where=str(path),
         fix="Give .jsonl (also .jsonl.gz) or .parquet files with one row a sample",
     )
@@ -71,19 +83,26 @@ def is_parquet(path: Path) -> bool:
     return path.name.lower().endswith(PARQUET_ENDING)
 
 
-def read_rows(path: Path, wanted: Collection[str] | None = None) -> Iterator[FileRow]:
-    """Rows of one file. ``wanted``: columns that are needed, where the format can leave out the others.
+def read_rows(
+    path: Path, wanted: Collection[str] | None = None, *, parse_float: Callable[[str], float] = float
+) -> Iterator[FileRow]:
+    """Rows of one file.
+
+    Args:
+        path: JSON Lines or Parquet, by its ending.
+        wanted: Columns that are needed, where the format can leave out the others.
+        parse_float: What makes numbers of JSON, such as :class:`WrittenNumber`.
 
     Raises:
         FileError: No such file, an unknown ending, damaged, or not that format at all.
     """
     bare_name(path)
-    with _file_errors(path):
-        yield from _parquet(path, wanted) if is_parquet(path) else _jsonl(path)
+    with file_errors(path):
+        yield from _parquet(path, wanted) if is_parquet(path) else _jsonl(path, parse_float)
 
 
 @contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
+def file_errors(path: Path) -> Iterator[None]:
     """What the system and the formats' libraries raise, as one line with a remedy."""
     try:
         yield
@@ -100,7 +119,7 @@ def _file_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _jsonl(path: Path) -> Iterator[FileRow]:
+def _jsonl(path: Path, parse_float: Callable[[str], float]) -> Iterator[FileRow]:
     number = 0
     for line, data in _lines(path):
         if data is not None and not data.strip():
@@ -109,7 +128,7 @@ def _jsonl(path: Path) -> Iterator[FileRow]:
             raise FileError(
                 "the file is one JSON array", where=f"{path}:{line}", fix="Write one object a line (jq -c '.[]')"
             )
-        values, fault = _object(data)
+        values, fault = _object(data, parse_float)
         yield FileRow(number, line, values, fault)
         number += 1
 
@@ -133,12 +152,12 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
                 yield number, (data.removeprefix(_BOM) if number == 1 else data).rstrip(b"\r\n")
 
 
-def _object(data: bytes | None) -> tuple[Mapping[str, Any], str]:
+def _object(data: bytes | None, parse_float: Callable[[str], float]) -> tuple[Mapping[str, Any], str]:
     """The JSON object of one line, or why there is none."""
     if data is None:
         return {}, f"the line is longer than {MAX_ROW_BYTES} bytes"
     try:
-        value = json.loads(data.decode())
+        value = json.loads(data.decode(), parse_float=parse_float)
     except UnicodeDecodeError as error:
         return {}, f"the line is not UTF-8 (byte {error.start}: {data[error.start]:#04x})"
     except (ValueError, RecursionError) as error:
