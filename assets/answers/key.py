@@ -1,25 +1,28 @@
 r"""The canonical key of an answer: a pure function, so that "same answer" is an equivalence by construction.
 
-``canonical_key`` never evaluates or imports what an answer says; it reads a bounded number of tokens with a parser of
-its own (:mod:`assets.answers.tokens`, ``parser``, ``shapes``). What that does not settle gets the status ``undecided``
-and its normalised text as key: two such answers are the same only when they are spelled the same.
+``canonical_key`` never runs or imports what an answer says; it reads a bounded number of tokens with a parser of its
+own (:mod:`assets.answers.reading`), evaluates the tree in bounded numbers (``values``) and looks at what surrounds it
+(``forms``). What that does not settle gets the status ``undecided`` and its normalised text as key: two such answers
+are the same only when they are spelled the same, or when the symbolic step says so.
 
-Keys begin with their type: ``q:`` rational, ``e:`` expression, ``eq:`` equation, ``l:`` list or set, ``s:`` named
-values, ``t:`` tuple or interval, ``u:`` union, ``m:`` matrix, ``r:`` ratio, ``b:`` number in a base, ``c:`` choice,
-``w:`` words, ``raw:`` undecided.
+Keys begin with their type: ``q:`` rational, ``n:`` irrational or complex number, ``e:`` expression with variables,
+``eq:`` equation, ``in`` inequality, ``l:`` list or set, ``s:`` named values, ``t:`` tuple or interval, ``u:`` union of
+intervals, ``m:`` matrix, ``r:`` ratio, ``b:`` number in a base, ``c:`` choice, ``d:`` date, ``h:`` time,
+``v:`` measures, ``p:`` pattern, ``w:`` words, ``raw:`` undecided.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import gcd
 from typing import Literal
 
+from assets.answers.forms.read import ShapeReader
 from assets.answers.policy import DEFAULT, Policy
-from assets.answers.shapes import shape_of
-from assets.answers.tokens import plain_text, tokenize
-from assets.answers.values import Undecided
+from assets.answers.reading.tokens import plain_text, tokenize
+from assets.answers.reading.undecided import Undecided
 
 MAX_CHARACTERS = 2_000
 
@@ -47,11 +50,17 @@ def canonical_key(answer: str, policy: Policy = DEFAULT) -> Key:
     if found := _SIMPLE.fullmatch(text):
         return _simple(text, found)
     if len(text) > MAX_CHARACTERS:
-        return Key("raw:" + text, "undecided")
+        return _undecided(text)
     try:
-        return Key(shape_of(_cleaned(text), policy), "decided")
+        return Key(ShapeReader(policy).key(_cleaned(text)), "decided")
     except Undecided:
-        return Key("raw:" + plain_text(text), "undecided")
+        return _undecided(plain_text(text))
+
+
+def _undecided(text: str) -> Key:
+    if len(text) > MAX_CHARACTERS:
+        return Key(f"raw:#{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}", "undecided")
+    return Key("raw:" + text, "undecided")
 
 
 def _simple(text: str, found: re.Match[str]) -> Key:
@@ -68,8 +77,8 @@ def _simple(text: str, found: re.Match[str]) -> Key:
 
 def _cleaned(text: str) -> list[str]:
     tokens = tokenize(text)
-    if tokens[-2:] == [".", "."]:
-        raise Undecided  # 1, 2, 3, ... goes on
-    while tokens and tokens[-1] in {".", ",", ";"}:
+    while tokens and tokens[-1] in {".", ",", ";", "\\\\", ":"}:
         tokens.pop()
+    while tokens and tokens[0] in {"\\\\", ":"}:
+        tokens.pop(0)
     return tokens

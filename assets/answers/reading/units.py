@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from assets.answers.tokens import TEXT
+from assets.answers.reading.tokens import TEXT
 
 
 def _words(text: str) -> frozenset[str]:
@@ -53,19 +53,20 @@ def _unit_length(tokens: Sequence[str]) -> int:
         return 1
     if (length := _power_of_unit(tokens)) or (last[0] != TEXT and last not in _BARE_UNITS):
         return length
-    return 1 if _is_unit(last) and tokens[-2] not in {"^", "_"} else 0
+    return 1 if is_unit(last) and tokens[-2] not in {"^", "_"} else 0
 
 
 def _power_of_unit(tokens: Sequence[str]) -> int:
     r"""``\text{cm}^2`` or ``\text{cm}^{2}``: length in tokens."""
     for length in (3, 5):
-        if len(tokens) > length and tokens[-length + 1] == "^" and _is_unit(tokens[-length]):
+        if len(tokens) > length and tokens[-length + 1] == "^" and is_unit(tokens[-length]):
             exponent = [token for token in tokens[-length + 2 :] if token not in {"{", "}"}]
             return length if exponent in (["2"], ["3"]) else 0
     return 0
 
 
-def _is_unit(token: str) -> bool:
+def is_unit(token: str) -> bool:
+    """Whether one token measures what stands before it."""
     if token[0] != TEXT:
         return token in _BARE_UNITS
     content = token[1:].strip(" .~")

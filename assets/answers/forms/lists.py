@@ -1,0 +1,104 @@
+r"""Lists, sets, tuples and intervals: ``1,2``, ``\{1,2\}``, ``(1,2]``, ``x=1, y=2``, ``1 \text{ or } 2``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from assets.answers.forms import reals
+from assets.answers.forms.labels import label_before
+from assets.answers.forms.reader import Reader, closing, joined, split
+from assets.answers.forms.relations import CONDITIONS, RELATIONS, condition, end, set_of
+from assets.answers.reading.tokens import AND, OR
+from assets.answers.reading.undecided import Undecided
+
+SEPARATORS = frozenset({",", ";", OR, AND})
+_OPENERS = frozenset({"(", "[", "]", "\\langle"})
+_CLOSERS = frozenset({")", "]", "[", "\\rangle"})
+
+
+def listed(reader: Reader, tokens: list[str]) -> str | None:
+    """The key of a list or set; None if nothing separates."""
+    if tokens[0] == "\\{" and closing(tokens, 0) == len(tokens) - 1:
+        return _set(reader, tokens[1:-1])
+    parts, found = split(tokens, SEPARATORS)
+    if not found:
+        return None
+    if CONDITIONS.intersection(token for part in parts for token in part):
+        return reals.show(condition(tokens))
+    parts = [part for part in parts if part]  # "1, 2, and 3" has an empty part
+    if len(parts) <= len(found) - 1:
+        raise Undecided
+    if len(parts) == 1:
+        return reader.key(parts[0])
+    pairs = [label_before(part) for part in parts]
+    labels = [label for label, _ in pairs]
+    if labels[0] is not None and not any(labels[1:]):
+        labels = labels[:1] * len(labels)  # x = 1, 2: one name for all
+    if None in labels and len(set(labels)) > 1:
+        raise Undecided
+    if labels[0] is None or (len(set(labels)) == 1 and reader.policy.labels_are_names):
+        return _in_order(reader, [key for _, part in pairs for key in _flat(reader, part)])
+    return _named(reader, labels, [reader.key(part, is_part=True) for _, part in pairs])
+
+
+def _flat(reader: Reader, part: list[str]) -> list[str]:
+    """The keys of a part; several where it holds plus-minus."""
+    key = reader.key(part, is_part=True)
+    return key[3:-1].split(",") if key.startswith("l:(") and "(" not in key[3:] else [key]
+
+
+def _in_order(reader: Reader, keys: list[str]) -> str:
+    return joined("l", sorted(keys) if reader.policy.lists_are_unordered else keys)
+
+
+def _named(reader: Reader, labels: Sequence[str | None], keys: Sequence[str]) -> str:
+    """``x=1, y=2`` is (x,y)=(1,2), whatever order; solutions x_1, x_2 of one unknown are a list."""
+    names = [str(label) for label in labels]
+    if len(set(names)) < len(names) or any(key.startswith("e:") for key in keys):
+        raise Undecided
+    bases = {name.partition("_")[0] for name in names}
+    if len(bases) == 1 and all("_" in name for name in names):
+        return _in_order(reader, list(keys))
+    pairs = sorted(zip(names, keys, strict=True))
+    if all(len(name) == 1 or name[0] == "\\" for name in names):
+        return reals.span("(", [key for _, key in pairs], ")")
+    return joined("s", [f"{''.join(name.casefold().split())}={key}" for name, key in pairs])
+
+
+def _set(reader: Reader, inner: list[str]) -> str:
+    """A set: each element once. With a condition, the reals that meet it."""
+    if not inner:
+        return "l:()"
+    has_bar = len(split(inner, {"|", ":"})[0]) == 2
+    if has_bar or CONDITIONS.intersection(inner):
+        return reals.show(set_of(inner))
+    if any(token in RELATIONS for token in inner):
+        raise Undecided
+    parts, _ = split(inner, SEPARATORS)
+    keys = [key for part in parts if part for key in _flat(reader, part)]
+    return joined("l", sorted(set(keys)))
+
+
+def bracketed(reader: Reader, tokens: list[str]) -> str | None:
+    """A tuple or interval: brackets around all, with a comma inside."""
+    if tokens[0] not in _OPENERS or tokens[-1] not in _CLOSERS or len(tokens) < 3:
+        return None
+    is_turned = tokens[0] == "]" or tokens[-1] == "["  # ]1,2[ is written for (1,2)
+    if not is_turned and closing(tokens, 0) != len(tokens) - 1:
+        return None
+    parts, found = split(tokens[1:-1], {",", ";"})
+    if not found:
+        return None
+    if any(label_before(part)[0] is not None for part in parts):
+        raise Undecided  # (y=1, x=2): the names say another order than the places
+    opener = "[" if tokens[0] == "[" else "("
+    closer = "]" if tokens[-1] == "]" else ")"
+    return reals.span(opener, [_end(reader, part) for part in parts], closer)
+
+
+def _end(reader: Reader, tokens: list[str]) -> str:
+    if tokens and tokens[-1] == "\u221e":
+        return end(tokens).key
+    if RELATIONS.intersection(tokens):
+        raise Undecided
+    return reader.key(tokens, is_part=True)

@@ -1,0 +1,81 @@
+r"""Numbers in other clothes: ``1011_2``, ``3:4``, ``5\text{ ft }3\text{ in}``, and one number with its unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from assets.answers.forms.reader import Reader, joined, split
+from assets.answers.reading.parser import parse
+from assets.answers.reading.tokens import TEXT
+from assets.answers.reading.tree import Tree
+from assets.answers.reading.undecided import Undecided
+from assets.answers.reading.units import is_unit
+from assets.answers.values import digits
+from assets.answers.values.expression import keys_of, value_of
+
+_DIGITS = re.compile(r"[0-9][0-9A-Za-z]*")
+_BASES = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,
+    "sixteen": 16,
+}  # fmt: skip
+
+
+def based(tokens: Sequence[str]) -> str | None:
+    """``1011_2``: digits and their base, never the decimal number of the same digits. None for other uses of ``_``."""
+    at = tokens.index("_")
+    base = [token.strip(TEXT + " ") for token in tokens[at + 1 :] if token not in {"{", "}"}]
+    sign = "-" if tokens[0] == "-" else ""
+    head = [token for token in tokens[len(sign) : at] if token not in {"{", "}", "(", ")"}]
+    written = "".join(token.lstrip(TEXT) for token in head)
+    if not _DIGITS.fullmatch(written):
+        return None
+    if len(base) != 1:
+        raise Undecided
+    number = _BASES.get(base[0]) or (int(base[0]) if base[0].isdecimal() and len(base[0]) < 3 else 0)
+    if not 2 <= number <= 36:
+        raise Undecided
+    if number == 10 and written.isdecimal():
+        return f"q:{sign}{int(written)}" if len(written) < 1_000 else None
+    return f"b:{number}:{sign}{written.lstrip('0').upper() or '0'}"
+
+
+def ratio(tokens: Sequence[str]) -> str | None:
+    """``6:8`` is ``3:4``; what reads as a time of day (``3:30``) stays as written."""
+    parts, found = split(tokens, {":", "\\to"})
+    if not found or any(not part for part in parts):
+        if found:
+            raise Undecided
+        return None
+    if len(parts) == 2 and _is_clock(parts):
+        return f"h:?{int(parts[0][0])}:{parts[1][0]}"
+    trees = [parse(part) for part in parts]
+    values = [value_of(Tree("div", (tree, trees[0]))) for tree in trees]
+    return joined("r", [digits.constant(value) for value in values])
+
+
+def _is_clock(parts: Sequence[Sequence[str]]) -> bool:
+    if any(len(part) != 1 or not part[0].isdecimal() for part in parts):
+        return False
+    return len(parts[1][0]) == 2 and len(parts[0][0]) <= 2 and int(parts[0][0]) < 25 and int(parts[1][0]) < 60
+
+
+def measures(reader: Reader, tokens: Sequence[str]) -> str | None:
+    """``5 ft 3 in``: several numbers, each with its unit. None for anything else."""
+    ends = [i for i, token in enumerate(tokens) if is_unit(token)]
+    if len(ends) < 2 or ends[-1] != len(tokens) - 1:
+        return None
+    parts: list[str] = []
+    start = 0
+    for at in ends:
+        number = [token for token in tokens[start:at] if token != ","]
+        if not number:
+            return None
+        parts.append(f"{keys_of(parse(list(number)))[0]}~{unit_name(tokens[at : at + 1])}")
+        start = at + 1
+    return joined("v", parts)
+
+
+def unit_name(tokens: Sequence[str]) -> str:
+    """One spelling of a unit: case of words and spaces do not matter."""
+    return "".join("".join(token.lstrip(TEXT).casefold().split()).strip(".~") for token in tokens)

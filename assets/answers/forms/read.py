@@ -1,0 +1,104 @@
+r"""Which shape an answer has: tries each reader where one of its marks stands among the tokens."""
+
+from __future__ import annotations
+
+from assets.answers.forms import words
+from assets.answers.forms.lists import SEPARATORS, bracketed, listed
+from assets.answers.forms.matrices import matrix
+from assets.answers.forms.numerals import based, measures, ratio, unit_name
+from assets.answers.forms.reader import joined, unwrap
+from assets.answers.forms.relations import RELATIONS, SETS, real_set, relation
+from assets.answers.policy import Policy
+from assets.answers.reading.parser import parse
+from assets.answers.reading.tokens import DOTS, TEXT, tokenize
+from assets.answers.reading.undecided import Undecided
+from assets.answers.reading.units import without_units
+from assets.answers.values.expression import keys_of
+
+MAX_NESTING = 6
+
+_SETS = SETS | {"\\in"}
+_OTHER = frozenset({"_", ":", "\\to", "\u221e", "\\{"})
+_MARKS = _SETS | RELATIONS | SEPARATORS | _OTHER
+
+
+class ShapeReader:
+    """Reads shapes within shapes, to a bounded depth."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Keys follow ``policy``."""
+        self.policy = policy
+        self.nesting = 0
+
+    def key(self, tokens: list[str], *, is_part: bool = False) -> str:
+        """The text of the key of ``tokens``. Undecided when no reader knows them."""
+        if not tokens or self.nesting > MAX_NESTING:
+            raise Undecided
+        self.nesting += 1
+        try:
+            return self._key(unwrap(tokens), is_part)
+        finally:
+            self.nesting -= 1
+
+    def _key(self, tokens: list[str], is_part: bool) -> str:
+        if len(tokens) == 1:
+            found = words.single(tokens[0], self.policy)
+            if found is not None:
+                return found
+            if tokens[0][0] == TEXT:
+                return self.key(tokenize(tokens[0][1:]), is_part=is_part)
+        if DOTS in tokens:
+            return "p:" + "".join(token.casefold() for token in tokens)  # a pattern is compared as it is written
+        found = self._shape(tokens)
+        if found is not None:
+            return found
+        return self._value(tokens, is_part)
+
+    def _shape(self, tokens: list[str]) -> str | None:
+        if any(token.startswith("\\begin") for token in tokens):
+            return matrix(self, tokens) if not RELATIONS.intersection(tokens) else relation(self, tokens)
+        found = words.choice(tokens) or words.calendar(tokens)
+        if found is not None:
+            return found
+        present = _MARKS.intersection(tokens)
+        if not present:
+            return None
+        if present & _SETS and (found := real_set(self, tokens)) is not None:
+            return found
+        return self._marked(tokens, present)
+
+    def _marked(self, tokens: list[str], present: frozenset[str]) -> str | None:
+        if present & {",", ";", "\u221e"} and (found := bracketed(self, tokens)) is not None:
+            return found
+        if (present & SEPARATORS or "\\{" in present) and (found := listed(self, tokens)) is not None:
+            return found
+        if present & RELATIONS and (found := relation(self, tokens)) is not None:
+            return found
+        if present & {":", "\\to"} and (found := ratio(tokens)) is not None:
+            return found
+        return based(tokens) if "_" in present else None
+
+    def _value(self, tokens: list[str], is_part: bool) -> str:
+        found = words.words(tokens, self.policy) or measures(self, tokens)
+        if found is not None:
+            return found
+        bare = without_units(tokens) if self.policy.strip_units else tokens
+        if not self.policy.percent_is_unit and "%" in tokens:
+            return f"{self._scalar([token for token in bare if token != '%'])}~%"
+        shown = self._scalar(bare)
+        if is_part and len(bare) < len(tokens):
+            return f"{shown}~{_unit_of(tokens, bare)}"
+        return shown
+
+    def _scalar(self, tokens: list[str]) -> str:
+        keys = keys_of(parse(tokens))
+        if len(keys) == 1:
+            return keys[0]
+        return joined("l", sorted(keys) if self.policy.lists_are_unordered else keys)
+
+
+def _unit_of(tokens: list[str], bare: list[str]) -> str:
+    """What was taken off: currency before, or a unit after."""
+    if tokens[: len(bare)] == bare:
+        return unit_name(tokens[len(bare) :])
+    return unit_name(tokens[: len(tokens) - len(bare)])

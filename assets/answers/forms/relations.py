@@ -1,0 +1,292 @@
+r"""Equations, inequalities and conditions: ``y=2x+1``, ``1<x\le 2``, ``x<1 or x>2``, ``x\ne 0``, ``x\in(0,1)``."""
+
+from __future__ import annotations
+
+from assets.answers.forms import reals
+from assets.answers.forms.labels import label_of, names_of
+from assets.answers.forms.reader import Reader, closing, split, unwrap
+from assets.answers.forms.reals import Interval
+from assets.answers.reading.parser import parse
+from assets.answers.reading.tokens import AND, OR
+from assets.answers.reading.tree import difference, variables
+from assets.answers.reading.undecided import Undecided
+from assets.answers.values.expression import (
+    equation_key,
+    inequality_key,
+    keys_of,
+    linear_bound,
+    value_of,
+)
+from assets.answers.values.number import Number
+
+LESS = frozenset({"<", "\u2264"})
+MORE = frozenset({">", "\u2265"})
+ORDER = LESS | MORE
+NOT_EQUAL = "\u2260"
+ABOUT = "\u2248"
+RELATIONS = ORDER | {"=", NOT_EQUAL, ABOUT}
+SETS = frozenset({"\u222a", "\u2229", "\\setminus", "\u211d"})
+CONDITIONS = ORDER | SETS | {NOT_EQUAL, "\\in"}
+_FLIPPED = {"<": ">", ">": "<", "\u2264": "\u2265", "\u2265": "\u2264"}
+
+
+def relation(reader: Reader, tokens: list[str]) -> str | None:
+    """The key of an equation or inequality; None if no such sign stands outside of all brackets."""
+    parts, signs = split(tokens, RELATIONS)
+    if not signs:
+        return None
+    if not parts[0] and signs[0] in {"=", ABOUT}:
+        return reader.key(tokens[1:])
+    if any(not part for part in parts):
+        raise Undecided
+    if ABOUT in signs:
+        return _about(reader, parts, signs)
+    if set(signs) == {"="}:
+        return _equation(reader, parts[0], parts[1]) if len(parts) == 2 else _chain(reader, parts)
+    return _inequality(reader, tokens, parts, signs)
+
+
+def _about(reader: Reader, parts: list[list[str]], signs: list[str]) -> str:
+    r"""``x=\sqrt2\approx 1.41`` is its exact side; ``x\approx 1.41`` is what it says."""
+    at = signs.index(ABOUT)
+    if at == 0 and label_of(parts[0]) is not None:
+        return reader.key(parts[1])
+    exact = [parts[0]]
+    for part, sign in zip(parts[1 : at + 1], signs[:at], strict=True):
+        exact += [[sign], part]
+    return reader.key([token for part in exact for token in part])
+
+
+def _equation(reader: Reader, left: list[str], right: list[str]) -> str:
+    if label_of(left) is None and label_of(right) is not None and not _has_letters(reader, left):
+        left, right = right, left
+    label = label_of(left)
+    if label is not None and reader.policy.labels_are_names:
+        names = names_of(left)
+        if names and names != sorted(names):
+            return _reordered(reader, names, right)
+        if not _has_letters(reader, right) or label.startswith("\x01"):
+            return reader.key(right)
+    first, second = parse(left), parse(right)
+    if not variables(first) and not variables(second):
+        one, other = keys_of(first), keys_of(second)
+        if one == other and len(one) == 1:
+            return one[0]  # 2^{10} = 1024
+        raise Undecided  # 22/7 = 3.14 claims something about numbers: up to scale all such claims are one
+    return equation_key(first, second)
+
+
+def _reordered(reader: Reader, names: list[str], right: list[str]) -> str:
+    """``(y,x)=(1,2)`` in the order of its names."""
+    if right[0] != "(" or closing(right, 0) != len(right) - 1:
+        raise Undecided
+    parts, _ = split(right[1:-1], {","})
+    if len(parts) != len(names):
+        raise Undecided
+    keys = [reader.key(part, is_part=True) for part in parts]
+    return reals.span("(", [key for _, key in sorted(zip(names, keys, strict=True))], ")")
+
+
+def _has_letters(reader: Reader, tokens: list[str]) -> bool:
+    """Whether a variable stands in a value. What is no formula (a list, an interval, words) has none that count."""
+    try:
+        return bool(variables(parse(tokens)))
+    except Undecided:
+        return any(len(token) == 1 and token.isascii() and token.isalpha() and token not in "ei" for token in tokens)
+
+
+def _chain(reader: Reader, parts: list[list[str]]) -> str:
+    """``x = 1/2 = 0.5``: one value in several spellings, with at most one name."""
+    names = [part for part in parts if label_of(part) is not None]
+    values = [part for part in parts if label_of(part) is None]
+    if not values:
+        raise Undecided
+    keys = {reader.key(part) for part in values}
+    if len(keys) != 1:
+        raise Undecided
+    if not names:
+        return keys.pop()
+    if len(names) == 1:
+        return _equation(reader, names[0], values[0])
+    if any(_has_letters(reader, part) for part in values):
+        raise Undecided
+    (key,) = keys
+    return reals.span("(", [key] * len(names), ")")
+
+
+def _inequality(reader: Reader, tokens: list[str], parts: list[list[str]], signs: list[str]) -> str:
+    try:
+        return reals.show(condition(tokens))
+    except Undecided:
+        if len(parts) != 2 or signs[0] not in ORDER:
+            raise
+    low, high = (parts[0], parts[1]) if signs[0] in LESS else (parts[1], parts[0])
+    return inequality_key(parse(low), parse(high), "<" if signs[0] in "<>" else "<=")
+
+
+def real_set(reader: Reader, tokens: list[str]) -> str | None:
+    """The key of a set of reals that is more than one interval or a list; None if nothing in it says so."""
+    if not CONDITIONS.intersection(tokens):
+        return None
+    try:
+        return reals.show(condition(tokens))
+    except Undecided:
+        return _symbolic_union(reader, tokens)
+
+
+def _symbolic_union(reader: Reader, tokens: list[str]) -> str | None:
+    """A union whose ends are no numbers, as a set of its parts' keys."""
+    parts, found = split(tokens, {"\u222a"})
+    if not found:
+        return None
+    keys = sorted({reader.key(part, is_part=True) for part in parts})
+    if any(not key.startswith(("t:", "l:")) for key in keys):
+        raise Undecided
+    return f"u:({','.join(keys)})" if len(keys) > 1 else keys[0]
+
+
+def condition(tokens: list[str]) -> list[Interval]:
+    """The reals that ``tokens`` describe. Undecided when they describe anything else, or two variables."""
+    names = {token for token in _letters(tokens)}
+    if len(names) > 1:
+        raise Undecided
+    return _any_of(tokens)
+
+
+def _letters(tokens: list[str]) -> list[str]:
+    return [token for token in tokens if token.isascii() and token.isalpha() and token not in {"e", "i", "pi", "sqrt"}]
+
+
+def _any_of(tokens: list[str]) -> list[Interval]:
+    parts, found = split(unwrap(tokens), {OR, AND, ",", ";"})
+    parts = [part for part in parts if part]
+    if not parts:
+        raise Undecided
+    if not found:
+        return _one_of(parts[0])
+    if NOT_EQUAL in parts[0] and not any(CONDITIONS.intersection(part) for part in parts[1:]):
+        excluded = [_one_of(parts[0]), *(reals.complement([reals.point(value_of(parse(part)))]) for part in parts[1:])]
+        return _all_in(excluded)  # x \ne 0, 1
+    if not all(CONDITIONS.intersection(part) for part in parts):
+        raise Undecided
+    sets = [_one_of(part) for part in parts]
+    if set(found) == {OR}:
+        return reals.normal([item for one in sets for item in one])
+    if OR in found:
+        raise Undecided
+    both = _all_in(sets)
+    if AND not in found and not both:
+        return reals.normal([item for one in sets for item in one])  # x < 1, x > 2: no number is both
+    return both
+
+
+def _all_in(sets: list[list[Interval]]) -> list[Interval]:
+    total = sets[0]
+    for one in sets[1:]:
+        total = reals.intersect(total, one)
+    return total
+
+
+def _one_of(tokens: list[str]) -> list[Interval]:
+    tokens = unwrap(tokens)
+    if len(tokens) > 2 and tokens[1] == "\\in" and label_of(tokens[:1]) is not None:
+        return _one_of(tokens[2:])
+    parts, signs = split(tokens, RELATIONS)
+    if signs:
+        return _ordered(parts, signs)
+    for mark, join in (("\u222a", _union), ("\\setminus", _minus), ("\u2229", _all_in)):
+        parts, found = split(tokens, {mark})
+        if found:
+            return join([_one_of(part) for part in parts])
+    if len(tokens) > 2 and tokens[0] == "\u211d" and tokens[1] == "-":
+        return _minus([reals.EVERYTHING, _one_of(tokens[2:])])
+    if tokens == ["\u211d"]:
+        return list(reals.EVERYTHING)
+    return _bracketed(tokens)
+
+
+def _union(sets: list[list[Interval]]) -> list[Interval]:
+    return reals.normal([item for one in sets for item in one])
+
+
+def _minus(sets: list[list[Interval]]) -> list[Interval]:
+    return _all_in([sets[0], *(reals.complement(one) for one in sets[1:])])
+
+
+def _bracketed(tokens: list[str]) -> list[Interval]:
+    if not tokens:
+        raise Undecided
+    if tokens == ["\u2205"]:
+        return []
+    if closing(tokens, 0) != len(tokens) - 1 and tokens[0] != "]":
+        raise Undecided
+    if tokens[0] == "\\{":
+        return set_of(tokens[1:-1])
+    parts, found = split(tokens[1:-1], {",", ";"})
+    if len(found) != 1 or tokens[0] not in {"(", "[", "]"} or tokens[-1] not in {")", "]", "["}:
+        raise Undecided
+    low, high = end(parts[0]), end(parts[1])
+    if reals.compare(low, high) > 0:
+        raise Undecided
+    return [Interval(low, tokens[0] == "[" and not low.side, high, tokens[-1] == "]" and not high.side)]
+
+
+def set_of(inner: list[str]) -> list[Interval]:
+    r"""The inside of ``\{...\}``: numbers, or a name with a condition. Undecided for anything else."""
+    for bar in ("|", ":"):
+        parts, found = split(inner, {bar})
+        if len(found) == 1 and parts[0] and parts[1]:
+            domain = _one_of(parts[0]) if "\\in" in parts[0] else list(reals.EVERYTHING)
+            if label_of(parts[0][:1]) is None or ("\\in" not in parts[0] and len(parts[0]) > 1):
+                raise Undecided
+            return reals.intersect(domain, condition(parts[1]))
+    parts, _ = split(inner, {",", ";"})
+    return [reals.point(value_of(parse(part))) for part in parts] if inner else []
+
+
+def end(tokens: list[str]) -> reals.End:
+    """An end of an interval: a number, or an infinity."""
+    if tokens and tokens[-1] == "\u221e":
+        if tokens[:-1] not in ([], ["+"], ["-"]):
+            raise Undecided
+        return reals.LEAST if tokens[0] == "-" else reals.GREATEST
+    return reals.end_of(value_of(parse(tokens)))
+
+
+def _ordered(parts: list[list[str]], signs: list[str]) -> list[Interval]:
+    """A chain of at most three parts with one variable, linear, in one of them."""
+    if signs == [NOT_EQUAL]:
+        zero = _bound(parts[0], parts[1])
+        return reals.complement([reals.point(zero[0])])
+    if any(sign not in ORDER for sign in signs) or len(parts) > 3:
+        raise Undecided
+    if len(parts) == 3:
+        if (signs[0] in LESS) != (signs[1] in LESS) or not variables(parse(parts[1])):
+            raise Undecided
+        return reals.intersect(_ordered(parts[:2], signs[:1]), _ordered(parts[1:], signs[1:]))
+    if parts[1][-1] == "\u221e" or parts[0][-1] == "\u221e":
+        return _unbounded(parts, signs[0])
+    zero, is_rising = _bound(parts[0], parts[1])
+    sign = signs[0] if is_rising else _FLIPPED[signs[0]]
+    limit = reals.end_of(zero)
+    if sign in LESS:
+        return [Interval(reals.LEAST, False, limit, sign == "\u2264")]
+    return [Interval(limit, sign == "\u2265", reals.GREATEST, False)]
+
+
+def _unbounded(parts: list[list[str]], sign: str) -> list[Interval]:
+    limit = end(parts[0] if parts[0][-1] == "\u221e" else parts[1])
+    is_upper = (parts[1][-1] == "\u221e") == (sign in LESS)
+    if is_upper != (limit.side > 0):
+        raise Undecided
+    return list(reals.EVERYTHING)
+
+
+def _bound(left: list[str], right: list[str]) -> tuple[Number, bool]:
+    first, second = parse(left), parse(right)
+    if not variables(first) and not variables(second):
+        raise Undecided
+    found = linear_bound(difference(first, second))
+    if found is None:
+        raise Undecided
+    return found

@@ -1,0 +1,101 @@
+"""Words, choice letters, dates and times of day: answers that are no formula."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from assets.answers.forms.reals import ALL_REALS
+from assets.answers.policy import Policy
+from assets.answers.reading.names import is_word, word_list
+from assets.answers.reading.tokens import TEXT
+
+_WORDS = re.compile(r"[^\W\d_]+(?:[\s'\u2019,.-]+[^\W\d_]+)*\.?")
+_CHOICE = re.compile(r"\(?([A-Z])[).]?|\[([A-Z])\]")
+_SMALL = word_list(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty"
+)
+_ALL_REALS = frozenset(word_list("allrealnumbers allreals allrealnumber anyrealnumber everyrealnumber"))
+_MONTHS = word_list("january february march april may june july august september october november december")
+_DATE = re.compile(
+    r"(?:(?P<a>[a-z]{3,9})\.? (?P<b>\d{1,2})(?:st|nd|rd|th)?"
+    r"|(?P<c>\d{1,2})(?:st|nd|rd|th)? (?:of )?(?P<d>[a-z]{3,9})\.?)"
+    r"(?:,? (?P<year>\d{4}))?"
+)
+_TIME = re.compile(r"(\d{1,2})(?: ?: ?(\d{2}))? ?(?P<half>a|p)\.? ?m\.?")
+_NOT_LETTERS = re.compile(r"[^0-9a-z:,. ]+")
+
+
+def single(token: str, policy: Policy) -> str | None:
+    """One token: a choice letter, a word, a text group, an empty set, infinity."""
+    if token[0] == TEXT:
+        content = token[1:].strip(" ~")
+        if (found := _CHOICE.fullmatch(content)) and (len(content) == 1 or len(content) > 2):
+            return f"c:{found[1] or found[2]}"
+        return word(content, policy) if _WORDS.fullmatch(content) else None
+    if token == "\u2205":
+        return "l:()"
+    if token == "\u221e":
+        return "oo"
+    if len(token) == 1 and token.isascii() and token.isupper():
+        return f"c:{token}"
+    is_name = len(token) > 1 and token.isascii() and token.isalpha() and token.isupper()
+    return word(token, policy) if is_name or is_word(token) else None
+
+
+def word(text: str, policy: Policy) -> str:
+    """The key of words: case, spaces and hyphens do not matter; small numbers in words are numbers."""
+    plain = "".join(character for character in text.casefold() if character.isalnum())
+    if plain in _ALL_REALS:
+        return ALL_REALS
+    if policy.words_are_numbers and plain in _SMALL:
+        return f"q:{_SMALL.index(plain)}"
+    return "oo" if plain == "infinity" else "w:" + plain
+
+
+def words(tokens: Sequence[str], policy: Policy) -> str | None:
+    """Words only: at least one that is no variable, nothing else but letters."""
+    if not any(token[0] == TEXT or is_word(token) for token in tokens):
+        return None
+    text = [token[1:] if token[0] == TEXT else token for token in tokens if token not in {"-", "'", "."}]
+    if not all(_WORDS.fullmatch(part.strip(" ~")) or not part.strip(" ~") for part in text):
+        return None
+    return word("".join(text), policy)
+
+
+def choice(tokens: Sequence[str]) -> str | None:
+    """``(A)``, ``A.``, ``A)`` and the same around a text group."""
+    bare = [token for token in tokens if token not in {"(", ")", ".", "[", "]", "{", "}"}]
+    if len(bare) != 1 or len(tokens) > 5 or not tokens:
+        return None
+    found = _CHOICE.fullmatch(bare[0].removeprefix(TEXT).strip())
+    return f"c:{found[1]}" if found and found[1] else None
+
+
+def calendar(tokens: Sequence[str]) -> str | None:
+    """A date with the name of its month, or a time of day with a.m. or p.m.; None for anything else."""
+    if not any(token[0] == TEXT or (token.isalpha() and token.isascii() and len(token) > 1) for token in tokens):
+        return None
+    text = " ".join(token.lstrip(TEXT).strip(" ~") for token in tokens).casefold()
+    text = " ".join(_NOT_LETTERS.sub(" ", text).replace(" ,", ",").replace(" .", ".").split())
+    return _date(text) or _time(text)
+
+
+def _date(text: str) -> str | None:
+    found = _DATE.fullmatch(text)
+    if not found:
+        return None
+    name = found["a"] or found["d"]
+    month = next((i for i, full in enumerate(_MONTHS, 1) if name in (full, full[:3])), 0)
+    if not month:
+        return None
+    return f"d:{int(found['year']) if found['year'] else ''}-{month}-{int(found['b'] or found['c'])}"
+
+
+def _time(text: str) -> str | None:
+    found = _TIME.fullmatch(text)
+    if not found or not 1 <= int(found[1]) <= 12 or int(found[2] or 0) > 59:
+        return None
+    hour = int(found[1]) % 12 + (12 if found["half"] == "p" else 0)
+    return f"h:{hour}:{int(found[2] or 0):02}"

@@ -1,0 +1,145 @@
+"""The number that a tree has, given numbers for its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from flint import acb, ctx, fmpq
+
+from assets.answers.reading.tree import Tree, variables
+from assets.answers.reading.undecided import Undecided
+from assets.answers.values import functions as f
+from assets.answers.values import number as n
+from assets.answers.values.number import Number
+
+MAX_LITERAL_BITS = 150
+"""A number of more than 45 digits: with an irrational factor the leading 60 digits would not tell all of them."""
+TRIGONOMETRIC = frozenset({"sin", "cos", "tan", "cot", "sec", "csc", "cis"})
+
+
+class Evaluator:
+    """Evaluates trees at one point. ``leaves_reals`` says whether an even root or a logarithm met a negative number."""
+
+    def __init__(self, point: Mapping[str, Number], *, sign: int = 1) -> None:
+        """``point``: a number for each variable. ``sign``: what plus-minus stands for."""
+        self.point = point
+        self.sign = sign
+        self.leaves_reals = False
+        self.is_lossy = False
+        self.in_degrees = False
+
+    def value(self, tree: Tree) -> Number:
+        """The number of ``tree``. Undecided outside of the budgets, Cancelled when more precision may help."""
+        op, parts = tree.op, tree.parts
+        if op == "num":
+            return self._literal(tree.value)
+        if op == "sym":
+            return self.point[str(tree.value)]
+        if op == "const":
+            return _constant(str(tree.value))
+        if op == "add":
+            return self._add([self.value(part) for part in parts])
+        if op == "mul":
+            total = self.value(parts[0])
+            for part in parts[1:]:
+                total = n.multiply(total, self.value(part))
+            return total
+        if op == "div":
+            return n.divide(self.value(parts[0]), self.value(parts[1]))
+        return self._other(tree)
+
+    def _literal(self, value: Any) -> Number:
+        assert isinstance(value, Fraction)
+        found = n.exact(value)
+        self.is_lossy |= found.height_bits() > MAX_LITERAL_BITS
+        return found
+
+    def _add(self, terms: list[Number]) -> Number:
+        if not self.is_lossy and all(isinstance(term, fmpq) for term in terms):
+            sizes = [n.magnitude(term) for term in terms if term]
+            self.is_lossy = bool(sizes) and min(sizes) < max(sizes) - n.MAX_VANISHED_BITS
+        return n.add(terms)
+
+    def _other(self, tree: Tree) -> Number:
+        op, parts = tree.op, tree.parts
+        if op == "pow":
+            return self._power(*parts)
+        if op == "root":
+            return self._root(self.value(parts[0]), n.as_integer(self.value(parts[1])))
+        if op == "fn":
+            return self._function(str(tree.value), parts[0])
+        if op == "log":
+            return n.divide(self._logarithm(self.value(parts[1])), self._logarithm(self.value(parts[0])))
+        if op == "sign":
+            value = self.value(parts[0])
+            return value if self.sign == tree.value else n.multiply(fmpq(-1), value)
+        if op == "deg":
+            return self._degrees(parts[0])
+        if op == "fact":
+            return f.factorial(self.value(parts[0]))
+        if op == "binom":
+            return f.binomial(self.value(parts[0]), self.value(parts[1]))
+        return f.rounded(op, self.value(parts[0]))
+
+    def _power(self, base: Tree, exponent: Tree) -> Number:
+        is_plain = not variables(exponent)
+        left, right = self.value(base), self.value(exponent)
+        is_even_root = n.is_exact(right) and right.q % 2 == 0
+        if n.is_negative_real(left) and (is_even_root or not (is_plain and n.is_exact(right))):
+            self.leaves_reals = True
+        return f.power(left, right, is_plain=is_plain)
+
+    def _root(self, value: Number, degree: int) -> Number:
+        if degree % 2 == 0 and n.is_negative_real(value):
+            self.leaves_reals = True
+        return f.root(value, degree)
+
+    def _logarithm(self, value: Number) -> Number:
+        if n.is_negative_real(value):
+            self.leaves_reals = True
+        return f.logarithm(value)
+
+    def _function(self, name: str, argument: Tree) -> Number:
+        if name == "ln":
+            return self._logarithm(self.value(argument))
+        outer, self.in_degrees = self.in_degrees, name in TRIGONOMETRIC
+        value = self.value(argument)
+        self.in_degrees = outer
+        return f.apply(name, value)
+
+    def _degrees(self, angle: Tree) -> Number:
+        value = self.value(angle)
+        return n.multiply(value, acb.pi() / 180) if self.in_degrees else value
+
+
+def _constant(name: str) -> Number:
+    if name == "pi":
+        return acb.pi()
+    return acb(0, 1) if name == "i" else acb(1).exp()
+
+
+def evaluate(tree: Tree, point: Mapping[str, Number], *, sign: int = 1) -> tuple[Number, Evaluator]:
+    """The number of ``tree`` at ``point`` and how it was reached; with more precision where terms cancel."""
+    for bits in (n.BITS, n.FINE_BITS):
+        ctx.prec = bits
+        evaluator = Evaluator(point, sign=sign)
+        try:
+            value = evaluator.value(tree)
+        except n.Cancelled:
+            continue
+        except (ArithmeticError, ValueError, OverflowError) as exc:
+            raise Undecided from exc
+        if not n.is_exact(value) and evaluator.is_lossy:
+            raise Undecided
+        if bits == n.FINE_BITS or n.is_exact(value) or _is_sharp(value):
+            return value, evaluator
+    raise Undecided
+
+
+def _is_sharp(value: Any) -> bool:
+    """Whether both parts are either exactly zero or known to far more digits than the key shows."""
+    return all(
+        part.is_zero() or (not part.contains(0) and part.rel_accuracy_bits() > 260) for part in (value.real, value.imag)
+    )

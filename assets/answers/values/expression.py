@@ -1,0 +1,193 @@
+"""Keys of trees: one number, two for plus-minus, an expression with variables, an equation up to its scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from flint import acb, fmpq
+
+from assets.answers.reading.tree import Tree, difference, has, leaves, number, variables
+from assets.answers.reading.undecided import Undecided
+from assets.answers.values import digits
+from assets.answers.values import number as n
+from assets.answers.values.evaluate import evaluate
+from assets.answers.values.number import Number
+from assets.answers.values.points import POSITIVE, points
+
+MAX_FRACTION_NODES = 2_000
+"""Nodes of the tree that an equation becomes without denominators."""
+NOWHERE: Mapping[str, Number] = {}
+
+
+def value_of(tree: Tree) -> Number:
+    """The number of a tree without variables. Undecided with variables or plus-minus."""
+    if has(tree, "sym", "sign"):
+        raise Undecided
+    return evaluate(tree, NOWHERE)[0]
+
+
+def keys_of(tree: Tree) -> list[str]:
+    """The key of a formula; two where it holds plus-minus and both signs differ."""
+    signs = [node.value for node in leaves(tree) if node.op == "sign"]
+    if not signs:
+        return [_key(tree, 1)]
+    if signs.count(1) > 1:
+        raise Undecided  # \pm a \pm b: two values or four
+    found = [_key(tree, 1), _key(tree, -1)]
+    return found if found[0] != found[1] else found[:1]
+
+
+def constant_key(tree: Tree) -> str:
+    """The key of a tree without variables."""
+    return digits.constant(value_of(tree))
+
+
+def _key(tree: Tree, sign: int) -> str:
+    names = variables(tree)
+    if not names:
+        return _constant(tree, sign)
+    values, shown, is_lossy = _at_points(tree, names, sign)
+    if all(value == shown[0] for value in shown) and not is_lossy:
+        return digits.constant(values[0])  # x - x + 3
+    return _named("e", shown, is_lossy, values)
+
+
+def _constant(tree: Tree, sign: int) -> str:
+    value, _ = evaluate(tree, NOWHERE, sign=sign)
+    return digits.constant(value)
+
+
+def _at_points(tree: Tree, names: frozenset[str], sign: int = 1) -> tuple[list[Number], list[str], bool]:
+    """Values at the points where they count, their digits, and whether digits lose something."""
+    values: list[Number] = []
+    is_lossy = leaves_reals = False
+    for at, point in enumerate(points(names)):
+        value, how = evaluate(tree, point, sign=sign)
+        is_lossy |= how.is_lossy
+        if at >= POSITIVE:
+            leaves_reals |= how.leaves_reals
+        values.append(value)
+    if leaves_reals:
+        values = values[:POSITIVE]
+    return values, [digits.leading(value) for value in values], is_lossy
+
+
+def _named(tag: str, shown: Sequence[str], is_lossy: bool, values: Sequence[Any]) -> str:
+    if is_lossy:
+        if not all(map(n.is_exact, values)):
+            raise Undecided
+        shown = ["exactly", *(digits.rational(value) for value in values)]
+    return f"{tag}:{blake2b(';'.join(shown).encode(), digest_size=15).hexdigest()}"
+
+
+def equation_key(left: Tree, right: Tree) -> str:
+    """The key of ``left = right``: the same for every multiple by a number other than zero, denominators removed."""
+    return _scaled("eq", *_without_denominators(difference(left, right)), is_signed=False)
+
+
+def inequality_key(low: Tree, high: Tree, sign: str) -> str:
+    """The key of ``low < high`` (``sign`` ``<`` or ``<=``): the same for every positive multiple."""
+    return _scaled(f"in{sign}", difference(low, high), is_signed=True)
+
+
+def _scaled(tag: str, tree: Tree, is_signed: bool = True) -> str:
+    names = variables(tree)
+    if not names or has(tree, "sign"):
+        raise Undecided
+    values, _, is_lossy = _at_points(tree, names)
+    first = values[0]
+    if n.is_exact(first):
+        if not first:
+            raise Undecided  # 0 = 0, or a zero at a random point
+        scale = abs(first) if is_signed else first
+    elif is_signed:
+        scale = acb(abs(first))
+    else:
+        scale = first
+    ratios = [n.divide(value, scale) for value in values]
+    return _named(tag, [digits.leading(ratio) for ratio in ratios], is_lossy, ratios)
+
+
+def _without_denominators(tree: Tree) -> tuple[Tree]:
+    top, _ = _fraction(tree, [0])
+    return (top,)
+
+
+def _fraction(tree: Tree, spent: list[int]) -> tuple[Tree, Tree | None]:
+    """``tree`` as numerator and denominator; None for a denominator of 1. Numbers below a line stay where they are."""
+    spent[0] += 1
+    if spent[0] > MAX_FRACTION_NODES:
+        raise Undecided
+    if tree.op == "div" and variables(tree.parts[1]):
+        (a, b), (c, d) = _fraction(tree.parts[0], spent), _fraction(tree.parts[1], spent)
+        return _times(a, d), _times(b, c) if b is not None else c
+    if tree.op == "mul":
+        pairs = [_fraction(part, spent) for part in tree.parts]
+        bottoms = [bottom for _, bottom in pairs if bottom is not None]
+        return Tree("mul", tuple(top for top, _ in pairs)), _product(bottoms)
+    if tree.op == "add":
+        return _sum_of([_fraction(part, spent) for part in tree.parts], spent)
+    if tree.op == "pow" and tree.parts[1].op == "num":
+        return _power(tree, spent)
+    return tree, None
+
+
+def _power(tree: Tree, spent: list[int]) -> tuple[Tree, Tree | None]:
+    base, exponent = tree.parts
+    count: Any = exponent.value
+    if count.denominator != 1 or not variables(base):
+        return tree, None
+    top, bottom = _fraction(base, spent)
+    size = number(abs(count))
+    raised = Tree("pow", (top, size)), None if bottom is None else Tree("pow", (bottom, size))
+    if count >= 0:
+        return raised
+    return raised[1] if raised[1] is not None else number(1), raised[0]
+
+
+def _sum_of(pairs: list[tuple[Tree, Tree | None]], spent: list[int]) -> tuple[Tree, Tree | None]:
+    bottoms = [bottom for _, bottom in pairs if bottom is not None]
+    if not bottoms:
+        return Tree("add", tuple(top for top, _ in pairs)), None
+    distinct = list(dict.fromkeys(bottoms))
+    spent[0] += len(pairs) * len(distinct)
+    terms = [_product([top, *(other for other in distinct if other != bottom)]) for top, bottom in pairs]
+    return Tree("add", tuple(term for term in terms if term is not None)), _product(distinct)
+
+
+def _times(left: Tree, right: Tree | None) -> Tree:
+    return left if right is None else Tree("mul", (left, right))
+
+
+def _product(trees: list[Tree]) -> Tree | None:
+    if not trees:
+        return None
+    return trees[0] if len(trees) == 1 else Tree("mul", tuple(trees))
+
+
+def linear_bound(tree: Tree) -> tuple[Number, bool] | None:
+    """Where ``tree`` is zero, if it is linear in its one variable, and whether it rises there. None if it is not."""
+    (name, *others) = sorted(variables(tree)) or [""]
+    if others or not name or has(tree, "sign"):
+        return None
+    at = [evaluate(tree, {name: fmpq(x)})[0] for x in (0, 1, 2, -3)]
+    slope = _minus(at[1], at[0])
+    if n.is_exact(slope) and not slope:
+        return None
+    predicted = [n.add([at[0], n.multiply(slope, fmpq(x))]) for x in (2, -3)]
+    if any(digits.leading(p) != digits.leading(v) for p, v in zip(predicted, at[2:], strict=True)):
+        return None
+    if not _is_real(slope):
+        return None
+    zero = n.divide(n.multiply(at[0], fmpq(-1)), slope)
+    return zero, slope > 0 if n.is_exact(slope) else slope.real > 0
+
+
+def _minus(left: Number, right: Number) -> Number:
+    return n.add([left, n.multiply(right, fmpq(-1))])
+
+
+def _is_real(value: Number) -> bool:
+    return n.is_exact(value) or bool(value.imag.is_zero())
