@@ -22,6 +22,7 @@ _SINGLE = re.compile(r"([\^_])([0-9a-z])(?![0-9a-z])")
 _FRACTION = re.compile(r"\\frac\s*([0-9])\s*([0-9])(?![0-9])")
 _ROOT = re.compile(r"\\sqrt\s*([0-9])(?![0-9])")
 _OPEN, _CLOSE = re.compile(r"(?<!\\)[(\[]"), re.compile(r"(?<!\\)[)\]]")
+_KIND = {"(": 0, "[": 0, ")": 0, "]": 0, "{": 1, "}": 1, "\\{": 2, "\\}": 2}
 _NOT_BARE = ("\\left", "\\right", "\\big", "\\Big", "\\text", "\\sqrt[", "\\\\[", "\\begin", "$", "\\(", "\\[", "array")
 _WRAPPED = ("$", "\\(", "\\[", "\\boxed", "\\fbox")
 
@@ -34,6 +35,21 @@ def is_balanced(text: str) -> bool:
         if depth < 0:
             return False
     return depth == 0 and not re.search(r"(?<!\\)(\\\\)*\\$", text) and "%" not in re.sub(r"\\%", "", text)
+
+
+def is_well_formed(text: str) -> bool:
+    r"""Whether brackets of all sorts close in order (an interval's two may differ), and what begins ends."""
+    if not is_balanced(text):
+        return False
+    opened = []
+    for found in re.finditer(r"\\[{}]|(?<!\\)[()\[\]{}]", text):
+        if found[0] in "([{\\{":
+            opened.append(_KIND[found[0]])
+        elif not opened or opened.pop() != _KIND[found[0]]:
+            return False
+    pairs = [("\\left", "\\right"), ("\\begin", "\\end")]
+    text = re.sub(r"\\(left|right)arrow", "", text)
+    return not opened and all(text.count(a) == text.count(b) for a, b in pairs) and text.count("$") % 2 == 0
 
 
 def _wrap(before: str, after: str) -> Rewrite:
@@ -139,11 +155,14 @@ class Tree:
         return Tree(self.op, tuple(parts), self.n)
 
 
+_OPS: tuple[Op, ...] = ("sum", "sum", "product", "product", "ratio", "power", "root")
+
+
 def grow(chance: random.Random, depth: int, letters: Sequence[str] = ()) -> Tree:
     """A tree of at most ``depth`` operations from root to leaf."""
     if depth == 0 or chance.random() < 0.15:
         return Tree(value=chance.choice(letters) if letters and chance.random() < 0.4 else chance.randrange(2, 98))
-    op = chance.choice(["sum", "sum", "product", "product", "ratio", "power", "root"])
+    op = chance.choice(_OPS)
     below = [grow(chance, depth - 1, letters) for _ in range(chance.choice([2, 2, 3]))]
     if op in {"power", "root"}:
         return Tree(op, (below[0],), chance.choice([2, 3]) if not letters or op == "power" else 2)
