@@ -6,7 +6,6 @@ key, groups of ballots; only groups join, and only as the rules say.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -14,6 +13,12 @@ from assets.answers.key import Status
 from assets.answers.policy import Policy
 
 How = Literal["decimal", "symbolic"]
+
+UNITS = 10**9
+"""Weights are whole numbers of billionths: their sums do not depend on the order, and 0.1 + 0.2 is 0.3. The SQL of
+votes counts in decimals of nine places, so both find the same winner."""
+MAX_WEIGHT = 10**9
+"""Above every weight: a decimal of 18 digits has no room for more."""
 
 
 class Comparer(Protocol):
@@ -33,19 +38,18 @@ class Ballot:
         self.status = status
         self.spelled: dict[str, list[int]] = {}
         """Spelling -> votes, earliest sample."""
-        self.weights: list[float] = []
+        self.votes = 0
+        """Samples."""
+        self.units = 0
+        """Weight of its samples, in units."""
 
-    def add(self, answer: str, weight: float, index: int) -> None:
+    def add(self, answer: str, units: int, index: int) -> None:
         """Count one sample, spelled ``answer``."""
         found = self.spelled.setdefault(answer, [0, index])
         found[0] += 1
         found[1] = min(found[1], index)
-        self.weights.append(weight)
-
-    @property
-    def votes(self) -> int:
-        """Samples."""
-        return len(self.weights)
+        self.votes += 1
+        self.units += units
 
     @property
     def first(self) -> int:
@@ -88,18 +92,18 @@ class Group:
         return sum(ballot.votes for ballot in self.ballots)
 
     @property
-    def weight(self) -> float:
-        """Exactly rounded, so that it does not depend on the order of the samples."""
-        return math.fsum(weight for ballot in self.ballots for weight in ballot.weights)
+    def units(self) -> int:
+        """Weight of all its ballots, in units."""
+        return sum(ballot.units for ballot in self.ballots)
 
     @property
     def first(self) -> int:
         """Earliest sample index of all its ballots."""
         return min(ballot.first for ballot in self.ballots)
 
-    def rank(self) -> tuple[float, int, str]:
+    def rank(self) -> tuple[int, int, str]:
         """The most weight first, then the earliest sample. Keys settle what equal indices would leave open."""
-        return -self.weight, self.first, self.home.key
+        return -self.units, self.first, self.home.key
 
     def take(self, other: Group, how: How) -> None:
         """Let ``other`` count for this one. Of a decided and an undecided key the decided one names both."""
@@ -163,8 +167,8 @@ def _can_overtake(ranked: Sequence[Group], at: int) -> bool:
     if not own.is_decided:
         partners += [group for group in others if group.is_decided][:1]  # the heaviest: two of them never join
     together = [own, *partners]
-    weight = math.fsum(group.weight for group in together)
-    return (-weight, min(group.first for group in together)) < (-ranked[0].weight, ranked[0].first)
+    units = sum(group.units for group in together)
+    return (-units, min(group.first for group in together)) < (-ranked[0].units, ranked[0].first)
 
 
 def _join(ranked: list[Group], equal: set[tuple[int, int]]) -> list[Group]:

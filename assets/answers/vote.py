@@ -18,10 +18,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import fsum, isfinite
 from typing import Any, Literal
 
-from assets.answers.ballots import Ballot, Comparer, Group, How, join_decimals, settle
+from assets.answers.ballots import MAX_WEIGHT, UNITS, Ballot, Comparer, Group, How, join_decimals, settle
 from assets.answers.key import Status, canonical_key
 from assets.answers.policy import DEFAULT, Policy
 from resources.errors import MathloomError
@@ -83,9 +82,9 @@ class Vote:
     """Pairs that the symbolic step left open: a winner may lack their votes."""
     reason: str
     """Why the winner is not accepted: ``no answer`` or ``low majority``; empty if it is."""
-    _fixed: tuple[tuple[float, int, str], ...] = field(repr=False)
-    """Weight, earliest sample and key of each ballot with a decided, exact key, without what is attached."""
-    _movable: tuple[float, int] = field(repr=False)
+    _fixed: tuple[tuple[int, int, str], ...] = field(repr=False)
+    """Weight in units, earliest sample and key of each ballot with a decided, exact key, without what is attached."""
+    _movable: tuple[int, int] = field(repr=False)
     """Weight and earliest sample of all other ballots: a new sample can move them from one cluster to another."""
 
     @property
@@ -112,10 +111,11 @@ class Vote:
         if own is None:
             return False
         movable, earliest = self._movable
+        coming = round(more * max_weight * UNITS)
         others = [(weight, first) for weight, first, key in self._fixed if key != self.key]
         return all(
-            (weight + movable + more * max_weight, -min(first, earliest)) < (own[0], -own[1])
-            for weight, first in [*others, (0.0, _NEVER)]
+            (weight + movable + coming, -min(first, earliest)) < (own[0], -own[1])
+            for weight, first in [*others, (0, _NEVER)]
         )
 
 
@@ -135,7 +135,8 @@ def vote(
 
     Args:
         answers: One a sample; None or blank where a sample has no answer: it does not vote, yet it counts in ``n``.
-        weights: One a sample, finite and not negative (a reward); without them each sample weighs 1.
+        weights: One a sample (a reward), from 0 to below 1,000,000,000, of which nine decimals count; without them
+            each sample weighs 1.
         policy: Which spellings count as the same answer.
         indices: Sample indices that settle ties; without them the places in ``answers``.
         mode: ``semantic`` counts keys, ``surface`` raw texts.
@@ -145,7 +146,7 @@ def vote(
         symbolic: Settles undecided keys; without it they are equal only if spelled the same.
 
     Raises:
-        MathloomError: A weight is negative or no number, lengths differ, or a setting is out of its range.
+        MathloomError: A weight is negative, no number or too large, lengths differ, or a setting is out of its range.
     """
     _check(answers, weights, indices, mode, min_votes, min_share)
     ballots = _ballots(answers, weights, policy, indices, mode)
@@ -154,7 +155,8 @@ def vote(
     if mode == "semantic":
         groups = join_decimals(groups, policy) if attach_decimals else groups
         groups, unknown = settle(groups, symbolic) if symbolic is not None else (groups, 0)
-    clusters = tuple(_cluster(group) for group in sorted(groups, key=Group.rank))
+    groups = sorted(groups, key=Group.rank)
+    clusters = tuple(_cluster(group) for group in groups)
     first = clusters[0] if clusters else None
     votes, weight = (first.votes, first.weight) if first else (0, 0.0)
     if first is None:
@@ -173,14 +175,14 @@ def vote(
         key=first.key if first else None,
         votes=votes,
         weight=weight,
-        margin=weight - (clusters[1].weight if len(clusters) > 1 else 0.0),
+        margin=(groups[0].units - (groups[1].units if len(groups) > 1 else 0)) / UNITS if groups else 0.0,
         n_valid=sum(ballot.votes for ballot in ballots),
         n=len(answers),
         clusters=clusters,
         attached=tuple(attached for cluster in clusters for attached in cluster.attached),
         unknown=unknown,
         reason=reason,
-        _fixed=tuple(sorted((fsum(b.weights), b.first, b.key) for b in ballots if b.key not in movable)),
+        _fixed=tuple(sorted((b.units, b.first, b.key) for b in ballots if b.key not in movable)),
         _movable=_together([b for b in ballots if b.key in movable]),
     )
 
@@ -201,7 +203,8 @@ def _ballots(
         if ballot is None:
             text, status = _name(answer, policy, mode)
             ballot = by_spelling[answer] = found.setdefault(text, Ballot(text, status))
-        ballot.add(answer, 1.0 if weights is None else float(weights[at]), at if indices is None else indices[at])
+        units = UNITS if weights is None else round(weights[at] * UNITS)
+        ballot.add(answer, units, at if indices is None else indices[at])
     return list(found.values())
 
 
@@ -212,9 +215,8 @@ def _name(answer: str, policy: Policy, mode: Mode) -> tuple[str, Status]:
     return key.text, key.status
 
 
-def _together(ballots: Sequence[Ballot]) -> tuple[float, int]:
-    weight = fsum(weight for ballot in ballots for weight in ballot.weights)
-    return weight, min((ballot.first for ballot in ballots), default=_NEVER)
+def _together(ballots: Sequence[Ballot]) -> tuple[int, int]:
+    return sum(ballot.units for ballot in ballots), min((ballot.first for ballot in ballots), default=_NEVER)
 
 
 def _cluster(group: Group) -> Cluster:
@@ -226,7 +228,7 @@ def _cluster(group: Group) -> Cluster:
         key=group.home.key,
         answer=group.home.answer,
         votes=group.votes,
-        weight=group.weight,
+        weight=group.units / UNITS,
         first=group.first,
         spellings=tuple((text, -spelled[text][0]) for text in sorted(spelled, key=lambda text: (*spelled[text], text))),
         attached=tuple(Attached(ballot.key, group.home.key, how, ballot.votes) for ballot, how in joined),
@@ -249,8 +251,8 @@ def _check(
         if answer is not None and not isinstance(answer, str):
             raise _wrong(f"answer {at} is no text but {type(answer).__name__}", "Give strings, or None")
     for at, weight in enumerate(weights or ()):
-        if not (isfinite(weight) and weight >= 0):
-            raise _wrong(f"weight {at} is {weight}", "Give finite weights that are not negative")
+        if not 0 <= weight < MAX_WEIGHT:
+            raise _wrong(f"weight {at} is {weight}", f"Give weights from 0 to below {MAX_WEIGHT:,}")
     if mode not in ("semantic", "surface"):
         raise _wrong(f"there is no mode {mode!r}", "Write semantic or surface")
     if min_votes < 0 or not 0 <= min_share <= 1:

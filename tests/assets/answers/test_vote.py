@@ -106,7 +106,13 @@ def test_weights_decide_and_votes_are_counted_beside_them() -> None:
     assert vote(["1", "2"], [0.0, 0.0]).winner == "1"
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -0.5])
+def test_sums_of_weights_are_sums_of_decimals() -> None:
+    """As doubles, 0.1 + 0.2 is above 0.3."""
+    assert vote(["2", "1", "1"], [0.3, 0.1, 0.2]).winner == "2"
+    assert vote(["1", "2", "1"], [0.1, 0.3, 0.2]).margin == 0.0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, -0.5, 1e9])
 def test_a_weight_that_is_none_is_an_error_with_its_place(bad: float) -> None:
     with pytest.raises(MathloomError, match="weight 1 is"):
         vote(["1", "2"], [1.0, bad])
