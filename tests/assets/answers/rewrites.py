@@ -22,6 +22,8 @@ _SINGLE = re.compile(r"([\^_])([0-9a-z])(?![0-9a-z])")
 _FRACTION = re.compile(r"\\frac\s*([0-9])\s*([0-9])(?![0-9])")
 _ROOT = re.compile(r"\\sqrt\s*([0-9])(?![0-9])")
 _OPEN, _CLOSE = re.compile(r"(?<!\\)[(\[]"), re.compile(r"(?<!\\)[)\]]")
+_LOOSE = re.compile(r"^([.,;:&]|\\\\)|([.,;:&]|\\\\)$")
+"""Marks at the ends that are no part of an answer: inside of a wrapper they would not be at its end any more."""
 _KIND = {"(": 0, "[": 0, ")": 0, "]": 0, "{": 1, "}": 1, "\\{": 2, "\\}": 2}
 _NOT_BARE = ("\\left", "\\right", "\\big", "\\Big", "\\text", "\\sqrt[", "\\\\[", "\\begin", "$", "\\(", "\\[", "array")
 _WRAPPED = ("$", "\\(", "\\[", "\\boxed", "\\fbox")
@@ -54,7 +56,8 @@ def is_well_formed(text: str) -> bool:
 
 def _wrap(before: str, after: str) -> Rewrite:
     def wrap(text: str) -> str:
-        usable = is_balanced(text) and text.strip(" .") == text.strip() and not any(mark in text for mark in _WRAPPED)
+        bare = text.strip()
+        usable = bare and not _LOOSE.search(bare) and is_balanced(text) and not any(mark in text for mark in _WRAPPED)
         return before + text + after if usable else text
 
     return wrap

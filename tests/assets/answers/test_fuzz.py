@@ -43,8 +43,18 @@ def test_violations_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     report = fuzz.Report()
     for text in (r"\x", "1", "2.5", "(1,2)"):
         fuzz.check(text, random.Random(1), report)
-    assert {"raises", "not a key", "another key the second time"} <= set(report.counts)
+    assert {"not a key", "another key the second time"} <= set(report.counts)
+    assert any(what.startswith("raises ValueError in test_fuzz.py:") for what in report.counts)
     assert engine.canonical_key("1").text == "q:1"
+
+
+@pytest.mark.parametrize(("text", "found"), [("q:1", "false merge"), (None, "spellings of one value")])
+def test_wrong_values_are_found(monkeypatch: pytest.MonkeyPatch, text: str | None, found: str) -> None:
+    monkeypatch.setattr(fuzz, "canonical_key", lambda answer: Key(text or "q:" + answer, "decided"))
+    report, chance = fuzz.Report(), random.Random(2)
+    for _ in range(50):
+        fuzz.check_tree(chance, report)
+    assert set(report.counts) == {found}
 
 
 def test_answers_of_a_file(tmp_path: Path) -> None:
