@@ -68,11 +68,34 @@ ANSWER = _schema(
     ("solution_id", ID, False, "The solution that was read."),
     ("problem_id", ID, False, "The problem it answers."),
     ("sample_index", pa.int32(), False, "Which of the samples, from 0."),
-    ("answer", pa.string(), True, "Content of the last balanced box; null if there is none."),
+    ("answer", pa.string(), True, "What its last balanced box holds, or its last line says; null if there is none."),
     ("answer_key", pa.string(), True, "Canonical key: equal keys are equal answers. Null without an answer."),
     ("answer_status", pa.string(), False, "decided, undecided, or the reason why there is no answer."),
 )
 """Answers read out of solutions: grain ``solution_id``."""
+
+CLUSTERED = _schema(
+    ("problem_id", ID, False, "The problem."),
+    ("members", pa.int64(), False, "All its solutions."),
+    ("n_valid", pa.int64(), False, "Of them, those with an answer."),
+    ("keys", pa.int32(), False, "Distinct keys of their answers."),
+    ("clusters", pa.int32(), False, "Keys that are left as answers of their own."),
+    ("undecided", pa.int32(), False, "Keys that say only how an answer is spelled."),
+    ("decimals", pa.int32(), False, "Keys of rounded decimals that joined the number they stand for."),
+    ("symbolic", pa.int32(), False, "Keys that joined another by a verdict of the symbolic step."),
+    ("pairs", pa.int32(), False, "Pairs of keys whose verdict can matter."),
+    ("unknown", pa.int32(), False, "Of them, those without a verdict: too hard, too slow, or the budget was spent."),
+    ("surface_agrees", pa.bool_(), True, "Whether a vote of raw texts has the same winner; null without answers."),
+)
+"""What became of the keys of each problem. Grain ``problem_id``."""
+
+CLUSTER = _schema(
+    ("problem_id", ID, False, "The problem."),
+    ("answer_key", pa.string(), False, "A key of its answers."),
+    ("cluster_key", pa.string(), False, "The key that it counts as."),
+    ("how", pa.string(), False, "decimal (a rounded number), or symbolic (a verdict)."),
+)
+"""Keys that count as another key of their problem; all others are themselves. Grain ``(problem_id, answer_key)``."""
 
 EXPECTED = _schema(
     ("problem_id", ID, False, "The problem."),

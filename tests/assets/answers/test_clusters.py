@@ -1,0 +1,299 @@
+"""Clusters over whole columns: the same as the vote of each problem alone, and no pair left out that could matter."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assets.answers.clusters import Clusters, Comparer, join_equal
+from assets.answers.key import canonical_key
+from assets.answers.vote import vote
+from resources.sql import open_session
+
+Row = dict[str, Any]
+ODD = [rf"\mystery{{{name}}}" for name in "abcdef"]
+"""Answers whose keys are undecided."""
+
+
+class Truth:
+    """A symbolic step that knows which answers are equal: those of one class. Remembers what it was asked."""
+
+    def __init__(self, *classes: Sequence[str], unknown: Sequence[str] = ()) -> None:
+        self.class_of = {answer: number for number, answers in enumerate(classes) for answer in answers}
+        self.unknown = set(unknown)
+        self.asked: list[tuple[str, str]] = []
+
+    def compare(self, pairs: Sequence[tuple[str, str]], /) -> list[Any]:
+        self.asked += pairs
+        return [SimpleNamespace(relation=self.relation(*pair)) for pair in pairs]
+
+    def relation(self, a: str, b: str) -> str:
+        if {a, b} & self.unknown:
+            return "unknown"
+        return "equal" if self.class_of.get(a, a) == self.class_of.get(b, b) else "different"
+
+
+class Clock:
+    """A clock that only a comparer moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    spill: Path = tmp_path_factory.mktemp("spill")
+    with open_session(memory_limit="256MB", threads=2, temp=spill) as connection:
+        connection.execute(
+            "create table answers (solution_id uuid, problem_id uuid, sample_index integer,"
+            " answer varchar, answer_key varchar, answer_status varchar)"
+        )
+        connection.execute("create table expected (problem_id uuid, expected_answer varchar, expected_key varchar)")
+        connection.execute("create table weights (solution_id uuid, weight double)")
+        yield connection
+
+
+Ran = SimpleNamespace
+
+
+@pytest.fixture(scope="module")
+def run(session: duckdb.DuckDBPyConnection) -> Callable[..., Ran]:
+    def run(
+        problems: Sequence[Sequence[str | None]],
+        symbolic: Comparer | None = None,
+        *,
+        expected: Sequence[str | None] | None = None,
+        weights: Sequence[Sequence[float]] | None = None,
+        budget_s: float = 1e9,
+        clock: Any = None,
+    ) -> Ran:
+        for table in ("answers", "expected", "weights"):
+            session.execute(f"delete from {table}")  # noqa: S608
+        for number, answers in enumerate(problems):
+            for sample, answer in enumerate(answers):
+                key = None if answer is None else canonical_key(answer)
+                solution = uuid.UUID(int=number * 1000 + sample)
+                said = (answer, key.text, key.status) if key else (None, None, "no box")
+                session.execute(
+                    "insert into answers values (?, ?, ?, ?, ?, ?)", [solution, uuid.UUID(int=number), sample, *said]
+                )
+                if weights is not None:
+                    session.execute("insert into weights values (?, ?)", [solution, weights[number][sample]])
+        for number, answer in enumerate(expected or ()):
+            if answer is not None:
+                row = [uuid.UUID(int=number), answer, canonical_key(answer).text]
+                session.execute("insert into expected values (?, ?, ?)", row)
+        extra = {} if clock is None else {"clock": clock}
+        clusters = Clusters(session, has_expected=expected is not None, has_weights=weights is not None, **extra)
+        clusters.attach_decimals()
+        clusters.compare(symbolic, budget_s=budget_s)
+        moves = clusters.moves().read_all().to_pylist()
+        rows = clusters.rows().read_all().to_pylist()
+        report = clusters.report
+        clusters.close()
+        left = [name for (name,) in session.execute("select table_name from duckdb_tables()").fetchall()]
+        assert sorted(left) == ["answers", "expected", "weights"]
+        found: list[dict[str, tuple[str, str]]] = [{} for _ in problems]
+        for move in moves:
+            number = uuid.UUID(bytes=bytes(getattr(move["problem_id"], "bytes", move["problem_id"]))).int
+            found[number][move["answer_key"]] = (move["cluster_key"], move["how"])
+        return Ran(moves=found, rows=rows, report=report)
+
+    return run
+
+
+def key(answer: str) -> str:
+    return canonical_key(answer).text
+
+
+def test_the_odd_answers_are_undecided() -> None:
+    assert {canonical_key(answer).status for answer in ODD} == {"undecided"}
+
+
+DECIMALS: list[tuple[str, list[str | None], dict[str, str]]] = [
+    ("joins the number it stands for", ["1/3", "0.3333", "0.33333"], {"0.3333": "1/3", "0.33333": "1/3"}),
+    ("too few digits", ["1/3", "0.333"], {}),
+    ("another number", ["1/3", "0.3334"], {}),
+    ("two numbers round to it", ["1/3", "33331/100000", "0.3333"], {}),
+    ("one key, two spellings, only one fits", ["1/3", "0.3333", "0.33330"], {}),
+    ("a number that is written exactly too is exact", ["1/3", "0.3333", "3333/10000"], {}),
+    ("decimals alone are no home", ["0.33333", "0.3333"], {}),
+    ("half even and half up", ["12345/100000", "0.1234", "0.1235"], {"0.1234": "0.12345", "0.1235": "0.12345"}),
+    ("negative, and none", ["-1/3", "-0.3333", None], {"-0.3333": "-1/3"}),
+]
+
+
+@pytest.mark.parametrize(("answers", "moves"), [case[1:] for case in DECIMALS], ids=[case[0] for case in DECIMALS])
+def test_decimals(run: Callable[..., Ran], answers: list[str | None], moves: dict[str, str]) -> None:
+    ran = run([answers])
+    assert ran.moves == [{key(a): (key(b), "decimal") for a, b in moves.items()}]
+    assert ran.rows[0]["decimals"] == len(moves)
+    assert ran.rows[0]["clusters"] == ran.rows[0]["keys"] - len(moves)
+
+
+def test_decimals_join_what_is_expected_and_nothing_else(run: Callable[..., Ran]) -> None:
+    problem = ["0.3333", "33331/100000", "0.6667", "2/3"]
+    assert run([problem], expected=["1/3"]).moves == [{key("0.3333"): (key("1/3"), "decimal")}]
+    assert run([problem], expected=["0.3333"]).moves == [{}]
+    assert run([problem], expected=[None]).moves == [{}]
+
+
+def test_counts_of_a_problem(run: Callable[..., Ran]) -> None:
+    ran = run([["1/3", "0.3333", ODD[0], ODD[1], None], [None], ["7", "7.0"]], Truth([ODD[0], "1/3"], unknown=[ODD[1]]))
+    names = ("members", "n_valid", "keys", "clusters", "undecided", "decimals", "symbolic", "pairs", "unknown")
+    rows = [tuple(row[name] for name in names) for row in ran.rows]
+    assert rows == [(5, 4, 4, 2, 2, 1, 1, 2, 1), (1, 0, 0, 0, 0, 0, 0, 0, 0), (2, 2, 1, 1, 0, 0, 0, 0, 0)]
+    assert [row["surface_agrees"] for row in ran.rows] == [True, None, True]
+    assert (ran.report.questions, ran.report.asked) == (2, 2)
+    assert ran.report.relations == {"equal": 1, "unknown": 1}
+    assert set(ran.report.seconds) == {"counting", "decimals", "symbolic"}
+
+
+def test_a_vote_of_raw_texts_can_have_another_winner(run: Callable[..., Ran]) -> None:
+    [row] = run([["7", "7", "1/2", "0.5", r"\frac12"]]).rows
+    assert row["surface_agrees"] is False
+
+
+def test_what_is_undecided_is_compared_with_what_is_expected(run: Callable[..., Ran]) -> None:
+    symbolic = Truth([ODD[0], "5"], [ODD[1], ODD[2]])
+    ran = run([[ODD[0], ODD[1], ODD[2], "5", "6"], [ODD[0], "6"]], symbolic, expected=["5", None])
+    assert ran.moves == [{key(ODD[0]): ("q:5", "symbolic")}, {}]
+    assert sorted(tuple(sorted(pair)) for pair in symbolic.asked) == [("5", odd) for odd in ODD[:3]]
+    # An undecided expected answer: decided keys are compared too, and name both; a second one stays out.
+    ran = run([["5", "5", "6"]], Truth([ODD[0], "5", "6"]), expected=[ODD[0]])
+    assert ran.moves == [{key(ODD[0]): ("q:5", "symbolic")}]
+
+
+def test_the_most_consequential_pairs_come_first_and_the_budget_ends_them(run: Callable[..., Ran]) -> None:
+    clock = Clock()
+
+    class Slow(Truth):
+        def compare(self, pairs: Sequence[tuple[str, str]], /) -> list[Any]:
+            clock.now += 0.5 * len(pairs)
+            return super().compare(pairs)
+
+    problems = [["1"] * 5 + [ODD[0]], ["1"] * 9 + [ODD[1]] * 3, ["2"] * 9 + [ODD[2]] * 2, ["1"] * 4 + [ODD[0]]]
+    symbolic = Slow(["1", ODD[1]])
+    ran = run(problems, symbolic, budget_s=1.0, clock=clock)
+    assert [set(pair) for pair in symbolic.asked] == [{"1", ODD[1]}, {"1", ODD[0]}], "the second: twice one vote"
+    assert [row["unknown"] for row in ran.rows] == [0, 0, 1, 0]
+    assert (ran.report.questions, ran.report.asked) == (3, 2)
+    for nothing in ({"symbolic": None}, {"symbolic": Truth(), "budget_s": 0.0}):
+        ran = run(problems, **nothing)
+        assert (ran.report.asked, [row["unknown"] for row in ran.rows]) == (0, [1, 1, 1, 1])
+
+
+def test_weights_choose_the_leader(run: Callable[..., Ran]) -> None:
+    symbolic = Truth()
+    run([["2", "1", "1", ODD[0]]], symbolic)
+    assert [set(pair) for pair in symbolic.asked] == [{"1", ODD[0]}, {"2", ODD[0]}]
+    symbolic = Truth()
+    run([["2", "1", "1", ODD[0]]], symbolic, weights=[[0.9, 0.1, 0.1, 0.2]])
+    assert [set(pair) for pair in symbolic.asked] == [{"2", ODD[0]}]
+
+
+ANSWERS = ["1", "1.0", "2", "1/3", "0.3333", "0.33333", "33331/100000", *ODD]
+PROBLEMS = st.lists(st.lists(st.one_of(st.none(), st.sampled_from(ANSWERS)), min_size=1, max_size=12), max_size=4)
+CLASSES = st.lists(st.sets(st.sampled_from(["1", "2", "1/3", *ODD]), max_size=4).map(sorted), max_size=3)
+
+
+@settings(max_examples=100)
+@given(problems=PROBLEMS, classes=CLASSES, unknown=st.sets(st.sampled_from(ODD), max_size=2), data=st.data())
+def test_columns_do_what_the_vote_of_each_problem_does(
+    run: Callable[..., Ran], problems: list[list[str | None]], classes: Any, unknown: set[str], data: Any
+) -> None:
+    symbolic = Truth(*classes, unknown=sorted(unknown))
+    ran = run(problems, symbolic)
+    for answers, moves, row in zip(problems, ran.moves, ran.rows, strict=True):
+        wanted = vote(answers, symbolic=symbolic)
+        assert {key: to for key, (to, _) in moves.items()} == {a.key: a.to for a in wanted.attached}
+        assert {key: how for key, (_, how) in moves.items()} == {a.key: a.how for a in wanted.attached}
+        assert (row["clusters"], row["unknown"], row["n_valid"]) == (
+            len(wanted.clusters),
+            wanted.unknown,
+            wanted.n_valid,
+        )
+        surface = vote(answers, mode="surface")
+        if surface.winner is None:
+            assert row["surface_agrees"] is None
+        else:
+            assert row["surface_agrees"] == (surface.winner in dict(wanted.clusters[0].spellings))
+
+
+def winner(votes: Sequence[tuple[str, int]], homes: dict[str, str]) -> tuple[str, frozenset[str]]:
+    """Key and members of the winning cluster; ``votes`` in the order of first samples."""
+    first = {name: place for place, (name, _) in enumerate(votes)}
+    members: dict[str, list[str]] = {}
+    for name, _ in votes:
+        members.setdefault(homes.get(name, name), []).append(name)
+    weight = dict(votes)
+    best = min(members, key=lambda k: (-sum(weight[m] for m in members[k]), min(first[m] for m in members[k])))
+    return best, frozenset(members[best])
+
+
+def test_no_pair_is_left_out_that_could_change_the_winner(run: Callable[..., Ran]) -> None:
+    """Brute force over small problems: all ways to be equal, against a step that is asked for every pair."""
+    names = ["1", "2", ODD[0], ODD[1], ODD[2]]
+    cases: list[tuple[list[tuple[str, int]], dict[str, int]]] = []
+    for counts in (
+        (3, 2, 1, 1, 1),
+        (2, 2, 1, 1, 1),
+        (1, 1, 3, 2, 1),
+        (1, 2, 2, 1, 2),
+        (4, 1, 1, 1, 1),
+        (2, 1, 2, 0, 1),
+    ):
+        votes = [(name, count) for name, count in zip(names, counts, strict=True) if count]
+        for order in (votes, votes[::-1], votes[2:] + votes[:2]):
+            for classes in itertools.product(range(3), repeat=3):  # 0: like "1", 1: like "2", 2: a class of their own
+                cases.append((order, {"1": 0, "2": 1, **dict(zip(names[2:], classes, strict=True))}))
+    for classes_of in sorted({tuple(sorted(c.items())) for _, c in cases}):
+        some = [votes for votes, c in cases if tuple(sorted(c.items())) == classes_of]
+        classes = [[name for name, number in classes_of if number == n] for n in range(3)]
+        problems = [[name for name, count in votes for _ in range(count)] for votes in some]
+        # Samples of one answer stand together, so the order of answers is that of their first samples.
+        ran = run(problems, Truth(*classes))
+        home = {name: c[0] for c in classes for name in c}
+        for votes, moves in zip(some, ran.moves, strict=True):
+            answers = {key(name): name for name, _ in votes}
+            lazy = {answers[a]: answers[b] for a, (b, _) in moves.items()}
+            present = {name for name, _ in votes}
+            whole = {
+                name: min(present & {m for m in home if home[m] == home[name]}, key=names.index) for name in present
+            }
+            assert winner(votes, lazy)[1] == winner(votes, whole)[1], (votes, classes, lazy)
+
+
+def pair(a: int, b: int, decided: str = "") -> Row:
+    return {
+        **{"place_a": a, "place_b": b, "key_a": f"k{a}", "key_b": f"k{b}"},
+        **{"is_decided_a": str(a) in decided, "is_decided_b": str(b) in decided},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pairs", "moves"),
+    [
+        ([pair(1, 2), pair(2, 3)], [("k2", "k1")]),
+        ([pair(1, 3), pair(2, 3, "2")], [("k3", "k1")]),
+        ([pair(2, 3), pair(3, 4, "4")], [("k3", "k4")]),
+        ([pair(1, 2, "2"), pair(1, 3, "3"), pair(1, 4)], [("k1", "k2"), ("k4", "k2")]),
+        ([pair(2, 3), pair(2, 4), pair(3, 4)], [("k3", "k2"), ("k4", "k2")]),
+        ([], []),
+    ],
+    ids=["no chain", "the leader first", "then decided keys", "one decided key names all", "a star", "nothing"],
+)
+def test_stars(pairs: list[Row], moves: list[tuple[str, str]]) -> None:
+    assert join_equal(pairs) == moves
