@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assets.answers.forms.reader import split
-from assets.answers.reading.names import GREEK
+from assets.answers.reading.names import GREEK, is_word
 from assets.answers.reading.parser import parse
 from assets.answers.reading.tokens import TEXT
 from assets.answers.reading.undecided import Undecided
@@ -32,6 +32,16 @@ def label_of(tokens: Sequence[str]) -> str | None:
     return str(tree.value) if tree.op == "sym" else None
 
 
+def marked_name(tokens: Sequence[str]) -> str | None:
+    r"""The name of a segment, angle or triangle (``\overline{CD}``, ``\angle A``); None for anything else."""
+    if not {"\\overline", "\\angle", "\\triangle"}.intersection(tokens) or len(tokens) > MAX_LABEL:
+        return None
+    bare = [token for token in tokens if token not in {"{", "}", "\\overline"}]
+    if not all(token in _MARKS or (token.isascii() and token.isupper()) for token in bare):
+        return None
+    return "".join(bare)
+
+
 def names_of(tokens: Sequence[str]) -> list[str]:
     """The symbols of a bracket of symbols, ``(x, y)``; empty for anything else."""
     if len(tokens) < 5 or tokens[0] != "(" or tokens[-1] != ")":
@@ -49,7 +59,7 @@ def is_symbol(token: str) -> bool:
 def _is_name(token: str) -> bool:
     if token[0] == TEXT or is_symbol(token):
         return True
-    return token.isascii() and token.isalpha() and token not in {"sqrt", "pi", "sin", "cos", "tan", "log", "ln"}
+    return token.isascii() and token.isalpha() and (token.isupper() or is_word(token))
 
 
 def label_before(tokens: Sequence[str]) -> tuple[str | None, list[str]]:

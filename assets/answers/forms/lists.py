@@ -12,6 +12,7 @@ from assets.answers.reading.tokens import AND, OR
 from assets.answers.reading.undecided import Undecided
 
 SEPARATORS = frozenset({",", ";", OR, AND})
+_COORDINATES = frozenset({("x", "y"), ("x", "y", "z")})
 _OPENERS = frozenset({"(", "[", "]", "\\langle"})
 _CLOSERS = frozenset({")", "]", "[", "\\rangle"})
 
@@ -44,7 +45,8 @@ def listed(reader: Reader, tokens: list[str]) -> str | None:
 def _flat(reader: Reader, part: list[str]) -> list[str]:
     """The keys of a part; several where it holds plus-minus."""
     key = reader.key(part, is_part=True)
-    return key[3:-1].split(",") if key.startswith("l:(") and "(" not in key[3:] else [key]
+    has_signs = "\u00b1" in part and key.startswith("l:(")
+    return key[3:-1].split(",") if has_signs else [key]
 
 
 def _in_order(reader: Reader, keys: list[str]) -> str:
@@ -52,15 +54,12 @@ def _in_order(reader: Reader, keys: list[str]) -> str:
 
 
 def _named(reader: Reader, labels: Sequence[str | None], keys: Sequence[str]) -> str:
-    """``x=1, y=2`` is (x,y)=(1,2), whatever order; solutions x_1, x_2 of one unknown are a list."""
+    """``x=1, y=2`` is the point (1,2), whatever order; under other names values keep them."""
     names = [str(label) for label in labels]
     if len(set(names)) < len(names) or any(key.startswith("e:") for key in keys):
         raise Undecided
-    bases = {name.partition("_")[0] for name in names}
-    if len(bases) == 1 and all("_" in name for name in names):
-        return _in_order(reader, list(keys))
     pairs = sorted(zip(names, keys, strict=True))
-    if all(len(name) == 1 or name[0] == "\\" for name in names):
+    if tuple(name for name, _ in pairs) in _COORDINATES:
         return reals.span("(", [key for _, key in pairs], ")")
     return joined("s", [f"{''.join(name.casefold().split())}={key}" for name, key in pairs])
 

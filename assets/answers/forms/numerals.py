@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from assets.answers.forms.reader import Reader, joined, split
+from assets.answers.forms.reader import Reader, closing, joined, split
 from assets.answers.reading.parser import parse
-from assets.answers.reading.tokens import TEXT
+from assets.answers.reading.tokens import AND, TEXT
 from assets.answers.reading.tree import Tree
 from assets.answers.reading.undecided import Undecided
 from assets.answers.reading.units import is_unit
-from assets.answers.values import digits
-from assets.answers.values.expression import keys_of, value_of
+from assets.answers.values.expression import keys_of
 
-_DIGITS = re.compile(r"[0-9][0-9A-Za-z]*")
+_DIGITS = re.compile(r"[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?")
+_DIGITS_IN_TEXT = re.compile(r"[0-9A-Z]+")
 _BASES = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twelve": 12,
     "sixteen": 16,
@@ -23,12 +23,15 @@ _BASES = {
 
 def based(tokens: Sequence[str]) -> str | None:
     """``1011_2``: digits and their base, never the decimal number of the same digits. None for other uses of ``_``."""
-    at = tokens.index("_")
-    base = [token.strip(TEXT + " ") for token in tokens[at + 1 :] if token not in {"{", "}"}]
     sign = "-" if tokens[0] == "-" else ""
+    if sign and tokens[1:2] == ["("] and closing(tokens, 1) == len(tokens) - 1:
+        tokens = ["-", *tokens[2:-1]]
+    at = tokens.index("_")
+    base = [token.strip(TEXT + " ") for token in tokens[at + 1 :] if token not in {"{", "}", "(", ")"}]
     head = [token for token in tokens[len(sign) : at] if token not in {"{", "}", "(", ")"}]
     written = "".join(token.lstrip(TEXT) for token in head)
-    if not _DIGITS.fullmatch(written):
+    is_text = len(head) == 1 and head[0][0] == TEXT and _DIGITS_IN_TEXT.fullmatch(written)
+    if not is_text and not _DIGITS.fullmatch(written):
         return None
     if len(base) != 1:
         raise Undecided
@@ -50,8 +53,10 @@ def ratio(tokens: Sequence[str]) -> str | None:
     if len(parts) == 2 and _is_clock(parts):
         return f"h:?{int(parts[0][0])}:{parts[1][0]}"
     trees = [parse(part) for part in parts]
-    values = [value_of(Tree("div", (tree, trees[0]))) for tree in trees]
-    return joined("r", [digits.constant(value) for value in values])
+    keys = [keys_of(Tree("div", (tree, trees[0]))) for tree in trees]
+    if any(len(key) != 1 for key in keys):
+        raise Undecided
+    return joined("r", [key[0] for key in keys])
 
 
 def _is_clock(parts: Sequence[Sequence[str]]) -> bool:
@@ -62,6 +67,7 @@ def _is_clock(parts: Sequence[Sequence[str]]) -> bool:
 
 def measures(reader: Reader, tokens: Sequence[str]) -> str | None:
     """``5 ft 3 in``: several numbers, each with its unit. None for anything else."""
+    tokens = [_without_and(token) for token in tokens if token not in {AND, ","}]
     ends = [i for i, token in enumerate(tokens) if is_unit(token)]
     if len(ends) < 2 or ends[-1] != len(tokens) - 1:
         return None
@@ -74,6 +80,10 @@ def measures(reader: Reader, tokens: Sequence[str]) -> str | None:
         parts.append(f"{keys_of(parse(list(number)))[0]}~{unit_name(tokens[at : at + 1])}")
         start = at + 1
     return joined("v", parts)
+
+
+def _without_and(token: str) -> str:
+    return token.removesuffix(" ").removesuffix(" and") if token[0] == TEXT else token
 
 
 def unit_name(tokens: Sequence[str]) -> str:

@@ -3,6 +3,7 @@ r"""Which shape an answer has: tries each reader where one of its marks stands a
 from __future__ import annotations
 
 from assets.answers.forms import words
+from assets.answers.forms.labels import marked_name
 from assets.answers.forms.lists import SEPARATORS, bracketed, listed
 from assets.answers.forms.matrices import matrix
 from assets.answers.forms.numerals import based, measures, ratio, unit_name
@@ -10,9 +11,9 @@ from assets.answers.forms.reader import joined, unwrap
 from assets.answers.forms.relations import RELATIONS, SETS, real_set, relation
 from assets.answers.policy import Policy
 from assets.answers.reading.parser import parse
-from assets.answers.reading.tokens import DOTS, TEXT, tokenize
+from assets.answers.reading.tokens import AND, DOTS, TEXT, tokenize
 from assets.answers.reading.undecided import Undecided
-from assets.answers.reading.units import without_units
+from assets.answers.reading.units import SCALES, without_units
 from assets.answers.values.expression import keys_of
 
 MAX_NESTING = 6
@@ -48,7 +49,9 @@ class ShapeReader:
             if tokens[0][0] == TEXT:
                 return self.key(tokenize(tokens[0][1:]), is_part=is_part)
         if DOTS in tokens:
-            return "p:" + "".join(token.casefold() for token in tokens)  # a pattern is compared as it is written
+            return "p:" + "".join(
+                token.casefold() for token in tokens if token not in {"{", "}"}
+            )  # a pattern is compared as it is written
         found = self._shape(tokens)
         if found is not None:
             return found
@@ -60,9 +63,17 @@ class ShapeReader:
         found = words.choice(tokens) or words.calendar(tokens)
         if found is not None:
             return found
+        if (name := marked_name(tokens)) is not None:
+            return words.word(name, self.policy)
+        chosen = words.labelled_choice(tokens)
+        if chosen is not None:
+            rest = tokens[chosen[1] :] if chosen[1] else [TEXT + tokens[0].partition(")")[2], *tokens[1:]]
+            return f"{chosen[0]}={self.key(rest)}"
         present = _MARKS.intersection(tokens)
         if not present:
             return None
+        if AND in present and (found := measures(self, tokens)) is not None:
+            return found
         if present & _SETS and (found := real_set(self, tokens)) is not None:
             return found
         return self._marked(tokens, present)
@@ -83,6 +94,10 @@ class ShapeReader:
         if found is not None:
             return found
         bare = without_units(tokens) if self.policy.strip_units else tokens
+        scale = SCALES.get(bare[-1].strip(TEXT + " ~").casefold()) if len(bare) > 1 else None
+        if scale:
+            bare = ["(", *bare[:-1], ")", "*", str(scale)]
+            return self._scalar(bare)
         if not self.policy.percent_is_unit and "%" in tokens:
             return f"{self._scalar([token for token in bare if token != '%'])}~%"
         shown = self._scalar(bare)

@@ -133,8 +133,6 @@ def show(intervals: Sequence[Interval]) -> str:
     found = normal(intervals)
     if not found:
         return "l:()"
-    if found == EVERYTHING:
-        return ALL_REALS
     points = [item.low.key for item in found if item.low.key == item.high.key]
     spans = [_span(item) for item in found if item.low.key != item.high.key]
     if not spans:
@@ -149,6 +147,8 @@ def _span(item: Interval) -> str:
     return span(opener, [item.low.key, item.high.key], closer)
 
 
-def span(opener: str, parts: Sequence[str], closer: str) -> str:
+def span(opener: str, parts: list[str], closer: str) -> str:
     """The key of a tuple or of one interval: they share it, since only their problem tells them apart."""
+    if parts == ["-oo", "oo"]:
+        return ALL_REALS
     return f"t:{opener}{','.join(parts)}{closer}"

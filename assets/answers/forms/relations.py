@@ -2,13 +2,18 @@ r"""Equations, inequalities and conditions: ``y=2x+1``, ``1<x\le 2``, ``x<1 or x
 
 from __future__ import annotations
 
+from functools import cmp_to_key
+
+from flint import fmpq
+
 from assets.answers.forms import reals
 from assets.answers.forms.labels import label_of, names_of
-from assets.answers.forms.reader import Reader, closing, split, unwrap
+from assets.answers.forms.reader import Reader, closing, joined, split, unwrap
 from assets.answers.forms.reals import Interval
+from assets.answers.reading.names import FUNCTION_LETTERS
 from assets.answers.reading.parser import parse
 from assets.answers.reading.tokens import AND, OR
-from assets.answers.reading.tree import difference, variables
+from assets.answers.reading.tree import Tree, difference, negative, variables
 from assets.answers.reading.undecided import Undecided
 from assets.answers.values.expression import (
     equation_key,
@@ -17,7 +22,7 @@ from assets.answers.values.expression import (
     linear_bound,
     value_of,
 )
-from assets.answers.values.number import Number
+from assets.answers.values.number import Number, is_exact
 
 LESS = frozenset({"<", "\u2264"})
 MORE = frozenset({">", "\u2265"})
@@ -118,10 +123,14 @@ def _inequality(reader: Reader, tokens: list[str], parts: list[list[str]], signs
     try:
         return reals.show(condition(tokens))
     except Undecided:
-        if len(parts) != 2 or signs[0] not in ORDER:
+        if not (LESS.issuperset(signs) or MORE.issuperset(signs)):
             raise
-    low, high = (parts[0], parts[1]) if signs[0] in LESS else (parts[1], parts[0])
-    return inequality_key(parse(low), parse(high), "<" if signs[0] in "<>" else "<=")
+    trees = [parse(part) for part in parts]
+    keys = [
+        inequality_key(*((a, b) if sign in LESS else (b, a)), "<" if sign in "<>" else "<=")
+        for a, b, sign in zip(trees, trees[1:], signs, strict=False)
+    ]
+    return keys[0] if len(keys) == 1 else joined("in", sorted(keys))
 
 
 def real_set(reader: Reader, tokens: list[str]) -> str | None:
@@ -154,7 +163,11 @@ def condition(tokens: list[str]) -> list[Interval]:
 
 
 def _letters(tokens: list[str]) -> list[str]:
-    return [token for token in tokens if token.isascii() and token.isalpha() and token not in {"e", "i", "pi", "sqrt"}]
+    found = [token for token in tokens if token.isascii() and token.isalpha() and token not in {"e", "i", "pi", "sqrt"}]
+    for at, token in enumerate(tokens[:-3]):
+        if token in FUNCTION_LETTERS and tokens[at + 1] == "(" and tokens[at + 3] == ")" and tokens[at + 2] in found:
+            found.remove(tokens[at + 2])  # g(x) is one unknown
+    return found
 
 
 def _any_of(tokens: list[str]) -> list[Interval]:
@@ -236,12 +249,28 @@ def set_of(inner: list[str]) -> list[Interval]:
     for bar in ("|", ":"):
         parts, found = split(inner, {bar})
         if len(found) == 1 and parts[0] and parts[1]:
+            if set(parts[0]) & {"\u2124", "\u2115"} and "\\in" in parts[0]:
+                return _whole_numbers(condition(parts[1]), is_natural="\u2115" in parts[0])
             domain = _one_of(parts[0]) if "\\in" in parts[0] else list(reals.EVERYTHING)
             if label_of(parts[0][:1]) is None or ("\\in" not in parts[0] and len(parts[0]) > 1):
                 raise Undecided
             return reals.intersect(domain, condition(parts[1]))
     parts, _ = split(inner, {",", ";"})
     return [reals.point(value_of(parse(part))) for part in parts] if inner else []
+
+
+def _whole_numbers(intervals: list[Interval], *, is_natural: bool) -> list[Interval]:
+    """The integers of a bounded set, as points."""
+    found: list[Interval] = []
+    for item in reals.normal(intervals):
+        if item.low.side or item.high.side or not is_exact(item.low.value) or not is_exact(item.high.value):
+            raise Undecided
+        low, high = int(item.low.value.ceil()), int(item.high.value.floor())
+        if high - low > reals.MAX_INTERVALS or (is_natural and low <= 0):
+            raise Undecided  # whether 0 is natural, nobody agrees
+        inside = [reals.point(fmpq(whole)) for whole in range(low, high + 1)]
+        found += [one for one in inside if reals.intersect([one], [item])]
+    return found
 
 
 def end(tokens: list[str]) -> reals.End:
@@ -255,9 +284,13 @@ def end(tokens: list[str]) -> reals.End:
 
 def _ordered(parts: list[list[str]], signs: list[str]) -> list[Interval]:
     """A chain of at most three parts with one variable, linear, in one of them."""
+    if not all(parts):
+        raise Undecided
     if signs == [NOT_EQUAL]:
         zero = _bound(parts[0], parts[1])
         return reals.complement([reals.point(zero[0])])
+    if signs == ["="]:
+        return [reals.point(_bound(parts[0], parts[1])[0])]
     if any(sign not in ORDER for sign in signs) or len(parts) > 3:
         raise Undecided
     if len(parts) == 3:
@@ -266,12 +299,34 @@ def _ordered(parts: list[list[str]], signs: list[str]) -> list[Interval]:
         return reals.intersect(_ordered(parts[:2], signs[:1]), _ordered(parts[1:], signs[1:]))
     if parts[1][-1] == "\u221e" or parts[0][-1] == "\u221e":
         return _unbounded(parts, signs[0])
+    first, second = parse(parts[0]), parse(parts[1])
+    if "abs" in (first.op, second.op):
+        return _distance(first, second, signs[0])
     zero, is_rising = _bound(parts[0], parts[1])
     sign = signs[0] if is_rising else _FLIPPED[signs[0]]
     limit = reals.end_of(zero)
     if sign in LESS:
         return [Interval(reals.LEAST, False, limit, sign == "\u2264")]
     return [Interval(limit, sign == "\u2265", reals.GREATEST, False)]
+
+
+def _distance(first: Tree, second: Tree, sign: str) -> list[Interval]:
+    """``|x-a| < c``: what lies near, or far from, a point."""
+    if second.op == "abs":
+        first, second, sign = second, first, _FLIPPED[sign]
+    reach, inner = value_of(second), first.parts[0]
+    ends: list[Interval] = []
+    for limit in (second, negative(second)):
+        found = linear_bound(difference(inner, limit))
+        if found is None:
+            raise Undecided
+        ends.append(reals.point(found[0]))
+    low, high = sorted((item.low for item in ends), key=cmp_to_key(reals.compare))
+    if reals.compare(reals.end_of(reach), reals.end_of(fmpq(0))) < 0:
+        raise Undecided
+    is_closed = sign in {"\u2264", "\u2265"}
+    near = [Interval(low, is_closed == (sign in LESS), high, is_closed == (sign in LESS))]
+    return reals.normal(near) if sign in LESS else reals.complement(near)
 
 
 def _unbounded(parts: list[list[str]], sign: str) -> list[Interval]:

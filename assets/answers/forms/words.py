@@ -11,7 +11,12 @@ from assets.answers.reading.names import is_word, word_list
 from assets.answers.reading.tokens import TEXT
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[\s'\u2019,.-]+[^\W\d_]+)*\.?")
-_CHOICE = re.compile(r"\(?([A-Z])[).]?|\[([A-Z])\]")
+_CHOICE = re.compile(r"(?:\((?=.\)))?([A-Z])[).:]?|\[(?=.\])([A-Z])\]")
+_CHOICES = re.compile(r"[A-Z]{1,4}(?:(?:\s*,|\s+and|\s+or|\s*&)+\s*[A-Z]{1,4})+")
+_PHRASE = re.compile(r"[^\W_]+(?:[\s'\u2019,.:;-]+[^\W_]+)*[.!]?")
+_HEDGES = re.compile(r"(?:about|approximately|exactly|roughly|around)\s+")
+MAX_CALENDAR = 16
+"""Tokens of a date or time."""
 _SMALL = word_list(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
@@ -23,7 +28,10 @@ _DATE = re.compile(
     r"|(?P<c>\d{1,2})(?:st|nd|rd|th)? (?:of )?(?P<d>[a-z]{3,9})\.?)"
     r"(?:,? (?P<year>\d{4}))?"
 )
-_TIME = re.compile(r"(\d{1,2})(?: ?: ?(\d{2}))? ?(?P<half>a|p)\.? ?m\.?")
+_TIME = re.compile(r"(\d{1,2})(?: ?: ?(\d{2}(?::\d{2})?))? ?(?:(?P<half>a|p)\.? ?m\.?|(?P<noon>noon|midnight))")
+_LABELLED = re.compile(TEXT + r"\s*\(([A-Z])\)[\s~]*")
+_LETTERS_FIRST = re.compile(r"[^\W\d_]{2,}|$")
+_NUMERIC_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _NOT_LETTERS = re.compile(r"[^0-9a-z:,. ]+")
 
 
@@ -31,8 +39,10 @@ def single(token: str, policy: Policy) -> str | None:
     """One token: a choice letter, a word, a text group, an empty set, infinity."""
     if token[0] == TEXT:
         content = token[1:].strip(" ~")
-        if (found := _CHOICE.fullmatch(content)) and (len(content) == 1 or len(content) > 2):
+        if found := _CHOICE.fullmatch(content):
             return f"c:{found[1] or found[2]}"
+        if _CHOICES.fullmatch(content):
+            return None  # B and D: a list
         return word(content, policy) if _WORDS.fullmatch(content) else None
     if token == "\u2205":
         return "l:()"
@@ -58,8 +68,10 @@ def words(tokens: Sequence[str], policy: Policy) -> str | None:
     """Words only: at least one that is no variable, nothing else but letters."""
     if not any(token[0] == TEXT or is_word(token) for token in tokens):
         return None
-    text = [token[1:] if token[0] == TEXT else token for token in tokens if token not in {"-", "'", "."}]
-    if not all(_WORDS.fullmatch(part.strip(" ~")) or not part.strip(" ~") for part in text):
+    text = [token[1:] if token[0] == TEXT else token for token in tokens if token not in {"-", "'", ".", ","}]
+    if not text or not _LETTERS_FIRST.match(text[0].strip(" ~")):
+        return None  # a number first: what follows is its unit
+    if not all(_PHRASE.fullmatch(part.strip(" ~")) or not part.strip(" ~") for part in text):
         return None
     return word("".join(text), policy)
 
@@ -74,11 +86,14 @@ def choice(tokens: Sequence[str]) -> str | None:
 
 
 def calendar(tokens: Sequence[str]) -> str | None:
-    """A date with the name of its month, or a time of day with a.m. or p.m.; None for anything else."""
-    if not any(token[0] == TEXT or (token.isalpha() and token.isascii() and len(token) > 1) for token in tokens):
+    """A date, or a time of day with a.m., p.m. or noon; None for anything else."""
+    if len(tokens) == 5 and (found := _NUMERIC_DATE.fullmatch("".join(tokens))):
+        return f"d:{int(found[1])}/{int(found[2])}/{found[3]}"  # which of the two is the month, nobody says
+    if len(tokens) > MAX_CALENDAR or not any(token[0] == TEXT or token.isalpha() for token in tokens):
         return None
     text = " ".join(token.lstrip(TEXT).strip(" ~") for token in tokens).casefold()
-    text = " ".join(_NOT_LETTERS.sub(" ", text).replace(" ,", ",").replace(" .", ".").split())
+    text = _NOT_LETTERS.sub(" ", text).replace(" ,", ",").replace(" .", ".").replace(" :", ":").replace(": ", ":")
+    text = " ".join(text.split())
     return _date(text) or _time(text)
 
 
@@ -95,7 +110,23 @@ def _date(text: str) -> str | None:
 
 def _time(text: str) -> str | None:
     found = _TIME.fullmatch(text)
-    if not found or not 1 <= int(found[1]) <= 12 or int(found[2] or 0) > 59:
+    if not found:
         return None
+    rest = found[2] or "00"
+    if found["noon"] or not 1 <= int(found[1]) <= 12:
+        return f"h:{int(found[1])}:{rest}{found['noon'] or found['half']}"
     hour = int(found[1]) % 12 + (12 if found["half"] == "p" else 0)
-    return f"h:{hour}:{int(found[2] or 0):02}"
+    return f"h:{hour}:{rest}"
+
+
+def labelled_choice(tokens: Sequence[str]) -> tuple[str, int] | None:
+    r"""``\text{(B)} 12``: the letter, and how many tokens it takes. None unless it is set off by brackets or a text."""
+    if (
+        len(tokens) > 3
+        and tokens[0] == "("
+        and tokens[2] == ")"
+        and (found := _CHOICE.fullmatch(tokens[1].strip(TEXT)))
+    ):
+        return f"c:{found[1]}", 3
+    found = _LABELLED.match(tokens[0])
+    return (f"c:{found[1]}", 1 if found.end() == len(tokens[0]) else 0) if found and len(tokens[0]) > 3 else None

@@ -2,10 +2,11 @@ r"""The smallest parts of a formula: numbers, letters with their indices, groups
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from assets.answers.reading.names import FUNCTION_LETTERS, GREEK, NO_PRODUCTS, ONE_ARGUMENT
-from assets.answers.reading.tree import Tree, number, symbol
+from assets.answers.reading.tree import Tree, leaves, number, symbol
 from assets.answers.reading.undecided import Undecided
 
 MAX_DEPTH = 24
@@ -32,6 +33,10 @@ class Atoms:
         self.depth = 0
         self.bars = 0
         self.last_was_bare_fraction = False
+        self._commands: Mapping[str, Callable[[], Tree]] = {
+            "\\frac": self._fraction, "\\sqrt": self._root, "\\binom": self._binomial, "\\boxed": self._boxed,
+            "\\fbox": self._boxed, "|": self._absolute, "\\overline": self._conjugate,
+        }  # fmt: skip
 
     def sum(self) -> Tree:
         """A sum; the grammar above supplies it."""
@@ -79,7 +84,7 @@ class Atoms:
             return self._closed(_CLOSERS[token])
         if token in {"_", "^"}:
             return self._counted()
-        if token in _CONSTANTS and token != "pi":
+        if token in _CONSTANTS and token != "pi" and self.peek() != "_":
             return _CONSTANTS[token]
         if token.isascii() and token.isalpha():
             return self._letters(token)
@@ -108,17 +113,19 @@ class Atoms:
         return Fraction(int(whole + part), 10 ** len(part))
 
     def is_cycle(self) -> bool:
-        """Whether two brackets of bare digits stand side by side here, as cycles of a permutation do."""
+        """Whether two brackets of distinct digits stand side by side here, as cycles of a permutation do."""
         before = self.tokens[max(0, self.at - 3) : self.at]
-        return (
-            before[:1] == ["("] and before[-1:] == [")"] and before[1].isdecimal()
-            and self.peek(1).isdecimal() and self.peek(2) == ")"
-        )  # fmt: skip
+        if before[:1] != ["("] or before[-1] != ")" or self.peek(2) != ")":
+            return False
+        digits = before[1] + self.peek(1)
+        is_long = len(before[1]) > 1 and len(self.peek(1)) > 1
+        return is_long and digits.isdecimal() and "0" not in digits and len(set(digits)) == len(digits)
 
     def _closed(self, closer: str) -> Tree:
         bars, self.bars = self.bars, 0
         tree = self.sum()
         self.bars = bars
+        self.last_was_bare_fraction = False
         if not self.take(closer):
             raise Undecided
         return tree
@@ -172,6 +179,8 @@ class Atoms:
             self.at -= 1  # in xy^2 the power is that of y
             self._split(len(word) - 1)
             word = self.next()
+        if len(word) == 1 and self.peek() == "_":
+            return self._indexed(word)
         letters = [_CONSTANTS.get(letter) or self._one(letter, word) for letter in word]
         return letters[0] if len(letters) == 1 else Tree("mul", tuple(letters))
 
@@ -232,21 +241,9 @@ class Atoms:
         return _choice(word, upper, lower)
 
     def _command(self, token: str) -> Tree:
-        if token == "\\frac":
-            is_bare = self.peek() != "{"
-            tree = Tree("div", (self.argument(), self.argument()))
-            self.last_was_bare_fraction = is_bare
-            return tree
-        if token == "\\sqrt":
-            return self._root()
-        if token == "\\binom":
-            return Tree("binom", (self.argument(), self.argument()))
-        if token in {"\\boxed", "\\fbox"}:
-            if self.peek() != "{":
-                raise Undecided
-            return self.argument()
-        if token == "|":
-            return self._absolute()
+        read = self._commands.get(token)
+        if read is not None:
+            return read()
         if token in _ROUNDED:
             op, closer = _ROUNDED[token]
             return Tree(op, (self._closed(closer),))
@@ -256,6 +253,27 @@ class Atoms:
         if name in GREEK:
             return self._indexed(name)
         raise Undecided
+
+    def _fraction(self) -> Tree:
+        is_bare = self.peek() != "{"
+        tree = Tree("div", (self.argument(), self.argument()))
+        self.last_was_bare_fraction = is_bare
+        return tree
+
+    def _binomial(self) -> Tree:
+        return Tree("binom", (self.argument(), self.argument()))
+
+    def _boxed(self) -> Tree:
+        if self.peek() != "{":
+            raise Undecided
+        return self.argument()
+
+    def _conjugate(self) -> Tree:
+        """A bar over a complex number. Over letters or figures it is a segment, or digits."""
+        tree = self.argument()
+        if not any(node.value == "i" for node in leaves(tree) if node.op == "const"):
+            raise Undecided
+        return Tree("fn", (tree,), "conj")
 
     def _absolute(self) -> Tree:
         if self.bars:

@@ -91,6 +91,8 @@ class Parser(Atoms):
         token = self.peek()
         if not token:
             return False
+        if token[0].isdigit() and self.peek(-1) == "!":
+            return True  # 2!3!
         if token[0].isdigit() or token[0] == ".":
             raise Undecided  # two numbers side by side, unless `number` took them as a mixed number
         if token == "{" and (self.peek(1)[:1].isdigit() or self.peek(1) == "\\frac"):
@@ -105,9 +107,10 @@ class Parser(Atoms):
         base = self.primary()
         while True:
             if self.take("!"):
+                is_double = self.take("!")
                 if self.peek() == "!":
                     raise Undecided
-                base = Tree("fact", (base,))
+                base = Tree("fact2" if is_double else "fact", (base,))
             elif self.take("\u00b0"):
                 base = Tree("deg", (base,))
             elif self.peek() == "^":

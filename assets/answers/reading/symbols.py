@@ -42,11 +42,16 @@ _LOWERED = dict(zip("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u208
 _TABLE = str.maketrans({**{letter: f"\\{name} " for letter, name in _GREEK.items()}, **_SIGNS})
 _RAISED_RUN = re.compile(f"[{''.join(_RAISED)}]+")
 _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
+_WIDE = re.compile("[\uff01-\uff5e]+")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
+_CLASSED = re.compile(r"\\math(?:bin|rel|ord|punct|inner|open|close)\s*\{\s*([^{}]{1,8})\s*\}")
+_LONE_SIGN = re.compile(r"\{([:=<>])\}")
+_DELIMITERS = re.compile(r"(?<!\\)\\[()\[\]]")
 _BLANK_SIDE = re.compile(r"\\(?:left|right)\s*\.")
-_DROPPED = re.compile(r"\\(?:hspace|vspace|phantom|hphantom|vphantom|label|color)\*?\s*\{[^{}]*\}")
+_DROPPED = re.compile(r"\\(?:hspace|vspace|label|color)\*?\s*\{[^{}]*\}|\\[hv]?phantom\s*(?:\{[^{}]*\}|.)")
+_LINE_SPACE = re.compile(r"\\\\\s*\[-?[\d.]{1,6}\s*[a-z]{2}\]")
 _COLOURED = re.compile(r"\\(?:textcolor|colorbox)\s*\{[^{}]*\}")
 
 
@@ -55,12 +60,14 @@ def plain_symbols(text: str) -> str:
     if not text.isascii():
         text = _RAISED_RUN.sub(lambda found: "^{" + "".join(_RAISED[c] for c in found[0]) + "}", text)
         text = _LOWERED_RUN.sub(lambda found: "_{" + "".join(_LOWERED[c] for c in found[0]) + "}", text)
+        text = _WIDE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
         text = _VULGAR.sub(_fraction, text).translate(_TABLE)
     if "\\" in text:
         text = _DEGREES.sub("\u00b0", text)
-        text = _BLANK_SIDE.sub("", text)
-        text = _COLOURED.sub("", _DROPPED.sub("", text))
-    return text
+        text = _DELIMITERS.sub("", text)
+        text = _BLANK_SIDE.sub("", _CLASSED.sub(r"\1", text))
+        text = _LINE_SPACE.sub(r"\\\\", _COLOURED.sub("", _DROPPED.sub("", text)))
+    return _LONE_SIGN.sub(r"\1", text)
 
 
 def _fraction(found: re.Match[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from assets.answers.reading.names import ONE_ARGUMENT, word_list
+from assets.answers.reading.names import ONE_ARGUMENT
 from assets.answers.reading.symbols import plain_symbols
 from assets.answers.reading.undecided import Undecided
 
@@ -38,7 +38,7 @@ _TOKEN = re.compile(
 )
 _GROUP_START = r"(?<![\d.])(?<!\d,)(?<!\d\{,\})[1-9]\d{0,2}"
 """A whole run of digits and marks, or nothing: 2,3,125 is a list, and 0,125 no number with thousands."""
-_GROUP_OF_THREE = re.compile(_GROUP_START + r"(?:(?:\{,\}|,\\!|\\!|\\,|,)\s?\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
+_GROUP_OF_THREE = re.compile(_GROUP_START + r"(?:(?:\{,\}|,\\!|\\!,?|\\,|,)\s?\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
 _MARKED_THREE = re.compile(_GROUP_START + r"(?:(?:\{,\}|,\\!|\\!|\\,)\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
 _SPACED_LIST = re.compile(r"\d,\s+\d{3}(?!\d)")
 _NOT_DIGIT = re.compile(r"\D+")
@@ -46,6 +46,7 @@ _REPEATING = re.compile(
     r"(\d*)\.(\d{0,40})(?:\\(?:overline|bar|dot)\s*(?:\{(\d{1,40})\}|(\d))|\((\d{1,40})\)(?![\d.]))"
 )
 _SCIENTIFIC = re.compile(r"(?<![A-Za-z\\\d.])(\d{1,40}(?:\.\d{1,40})?)[eE]([-+]?\d{1,4})(?![\dA-Za-z.])")
+_LETTER = re.compile(r"[^\W\d_]")
 _SPACES = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
 _TEXT_HEAD = re.compile(r"\\(?:text[a-z]{0,6}|mathrm|mbox|hbox|operatorname)(?=\s*\{)")
 
@@ -65,21 +66,20 @@ _SAME = {
     "\\lbrack": "[", "\\rbrack": "]", "\\lparen": "(", "\\rparen": ")",
     "\\cup": "\u222a", "\\bigcup": "\u222a", "\\cap": "\u2229", "\\varnothing": "\u2205", "\\emptyset": "\u2205",
     "\\colon": ":", "\\backslash": "\\setminus", "\\smallsetminus": "\\setminus", "\\isin": "\\in",
-    "and": AND, "or": OR, "\\lor": OR, "\\land": AND, "\\wedge": AND, "\\vee": OR,
+    "and": AND, "or": OR, "to": "\\to", "\\lor": OR, "\\land": AND, "\\wedge": AND, "\\vee": OR,
     "\\lvert": "|", "\\rvert": "|", "\\vert": "|", "\\mid": "|", "\\|": "\\|", "\\Vert": "\\|",
     "\\ldots": DOTS, "\\dots": DOTS, "\\cdots": DOTS, "\\dotsc": DOTS, "\\dotsb": DOTS, "...": DOTS,
     "\\prime": "'", "\\varepsilon": "\\epsilon", "\\vartheta": "\\theta", "\\varphi": "\\phi", "\\varrho": "\\rho",
     "\\to": "\\to", "\\rightarrow": "\\to", "\\Rightarrow": "\\to", "\\implies": "\\to",
     "\\land,": AND, "&": "&", "\\And": AND, "\\imath": "i", "\\Re": "\u211d", "\\R": "\u211d",
     "\\choose": "\\choose", "\\top": "\\top", "\\intercal": "\\top", "\\lang": "\\langle", "\\rang": "\\rangle",
-    "\\tanh": "\\tanh", "\\arctg": "\\arctan", "\\tg": "\\tan", "\\ctg": "\\cot", "\\cosec": "\\csc",
+    "\\bar": "\\overline", "\\arctg": "\\arctan", "\\tg": "\\tan", "\\ctg": "\\cot", "\\cosec": "\\csc",
 }  # fmt: skip
 _BOARD = {"R": "\u211d", "Z": "\u2124", "N": "\u2115", "Q": "\u211a", "C": "\u2102"}
 _UPRIGHT = frozenset({"i", "e"})
 r"""Constants that are often set upright: ``3\mathrm{i}`` is a number, not 3 of a unit."""
-_FUNCTIONS = ONE_ARGUMENT | frozenset(word_list("gcd lcm max min"))
 _JOINED = {
-    "and": AND, "or": OR, "infinity": "\u221e", "degrees": "\u00b0", "degree": "\u00b0", "percent": "%",
+    "and": AND, "or": OR, "to": "\\to", "infinity": "\u221e", "degrees": "\u00b0", "degree": "\u00b0", "percent": "%",
 }  # fmt: skip
 """Words in a text command that are signs."""
 
@@ -99,7 +99,18 @@ def tokenize(answer: str) -> list[str]:
     found = _TOKEN.findall(answer)
     if len(found) > MAX_TOKENS:
         raise Undecided
-    return [_word(token) for token in found if token not in _VANISH]
+    return _flat([_word(token) for token in found if token not in _VANISH])
+
+
+def _flat(tokens: list[str]) -> list[str]:
+    r"""Text commands around figures and signs alone (``\text{-}7``) are read as their content."""
+    if not any(token[0] == TEXT and not _LETTER.search(token) for token in tokens):
+        return tokens
+    flat: list[str] = []
+    for token in tokens:
+        is_bare = token[0] == TEXT and not _LETTER.search(token)
+        flat += [_word(t) for t in _TOKEN.findall(token[1:]) if t not in _VANISH] if is_bare else [token]
+    return flat
 
 
 def _word(token: str) -> str:
@@ -117,7 +128,7 @@ def _named(content: str) -> str:
     word = content.strip(" ,~.")
     if word in _JOINED:
         return _JOINED[word]
-    if word in _FUNCTIONS:
+    if word in ONE_ARGUMENT:
         return "\\" + word
     return word if word in _UPRIGHT else TEXT + content
 

@@ -12,8 +12,8 @@ class Tree(NamedTuple):
 
     ``num`` (value: Fraction), ``sym`` (value: name), ``const`` (value: pi, e or i), ``add``, ``mul`` (any number of
     parts), ``div``, ``pow``, ``root`` (radicand, degree), ``fn`` (value: name), ``log`` (base, argument), ``fact``,
-    ``binom``, ``abs``, ``floor``, ``ceil``, ``deg`` (an angle in degrees), ``sign`` (value 1 or -1: plus-minus or
-    minus-plus before the part).
+    ``fact2`` (every second number), ``binom``, ``abs``, ``floor``, ``ceil``, ``deg`` (an angle in degrees), ``sign``
+    (value 1 or -1: plus-minus or minus-plus before the part).
     """
 
     op: str

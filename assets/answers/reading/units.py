@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from assets.answers.reading.names import TRIGONOMETRIC, is_word
 from assets.answers.reading.tokens import TEXT
 
 
@@ -16,7 +17,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_UNIT = re.compile(r"[\s~]*[^\W\d_]+(?:[\s./'\u2019-]+[^\W\d_]+)*[\s.]*|[\s~]*")
+_POWER = r"(?:\^\{?-?[1-3]\}?)?"
+_UNIT = re.compile(rf"[\s~]*[^\W\d_]+{_POWER}(?:[\s./'\u2019*-]+[^\W\d_]+{_POWER})*[\s.]*|[\s~]*")
 _NOT_UNITS = _words(
     "hundred thousand million billion trillion dozen half quarter third fourth fifth squared cubed times plus minus "
     "over and or to if when where with by for mod base remainder am pm a.m p.m hundreds thousands millions billions "
@@ -32,14 +34,22 @@ _BARE_UNITS = _words(
     "hr hrs hour hours day days week weeks month months year years degree degrees cent cents dollar dollars unit units "
     "mph percent square cubic sq cu people students"
 )
-"""Units without a text command; other words after a number leave it undecided."""
+"""Short units without a text command; longer words after a number are units too."""
+_CURRENCY = frozenset({"\\$", "\u20ac", "\u00a3", "\\pounds", "\u00a5"})
+_AFTER = frozenset({"%", "\\$", "\u20ac", "\u00a2", "\\cents", "\\euro", "\u00a3"})
+_RATE_LETTERS = frozenset("hsmL")
+"""Single letters that measure below a slash: ``120 km/h``."""
+SCALES = {
+    "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
+}  # fmt: skip
+"""Words that multiply the number before them."""
 
 
 def without_units(tokens: list[str]) -> list[str]:
     """Without currency before, and degrees, percent and units after one value."""
-    if tokens[0] in {"\\$", "\u20ac", "\u00a3", "\\pounds"}:
+    if tokens[0] in _CURRENCY:
         tokens = tokens[1:]
-    elif tokens[0] == "-" and len(tokens) > 2 and tokens[1] == "\\$":
+    elif tokens[0] == "-" and len(tokens) > 2 and tokens[1] in _CURRENCY:
         tokens = ["-", *tokens[2:]]
     while len(tokens) > 1 and (cut := _unit_length(tokens)):
         tokens = tokens[:-cut]
@@ -49,26 +59,55 @@ def without_units(tokens: list[str]) -> list[str]:
 def _unit_length(tokens: Sequence[str]) -> int:
     """How many tokens at the end are a unit, 0 if none."""
     last = tokens[-1]
-    if last in {"\u00b0", "%", "\\$", "\u20ac", "\u00a2", "\\cents"}:
+    if last == "\u00b0":
+        return 0 if TRIGONOMETRIC.intersection(token.removeprefix("\\") for token in tokens) else 1
+    if last in _AFTER:
         return 1
-    if (length := _power_of_unit(tokens)) or (last[0] != TEXT and last not in _BARE_UNITS):
+    if last == "}" and (length := _fraction_length(tokens)):
         return length
-    return 1 if is_unit(last) and tokens[-2] not in {"^", "_"} else 0
+    length = _measure(tokens, len(tokens))
+    while length and len(tokens) - length > 2 and tokens[-length - 1] in {"/", "per", "*"}:
+        more = _measure(tokens, len(tokens) - length - 1)
+        if not more:
+            break
+        length += 1 + more
+    start = len(tokens) - length
+    if not length or start < 1 or tokens[start - 1] in {"^", "_", "/", "*", "+", "-"}:
+        return 0
+    return 0 if length == 1 and _is_bare_letter(tokens[start]) else length
 
 
-def _power_of_unit(tokens: Sequence[str]) -> int:
-    r"""``\text{cm}^2`` or ``\text{cm}^{2}``: length in tokens."""
-    for length in (3, 5):
-        if len(tokens) > length and tokens[-length + 1] == "^" and is_unit(tokens[-length]):
-            exponent = [token for token in tokens[-length + 2 :] if token not in {"{", "}"}]
-            return length if exponent in (["2"], ["3"]) else 0
+def _measure(tokens: Sequence[str], end: int) -> int:
+    """Length of one unit, with its power, that ends before ``end``."""
+    if end < 2:
+        return 0
+    power = next((n for n in (2, 4) if end > n and tokens[end - n] == "^"), 0)
+    if power:
+        inner = [token for token in tokens[end - power + 1 : end] if token not in {"{", "}", "-"}]
+        if inner not in (["1"], ["2"], ["3"]):
+            return 0
+    at = end - power - 1
+    if is_unit(tokens[at]) or (_is_bare_letter(tokens[at]) and at > 1 and tokens[at - 1] == "/"):
+        return power + 1
     return 0
+
+
+def _is_bare_letter(token: str) -> bool:
+    return token in _RATE_LETTERS
+
+
+def _fraction_length(tokens: Sequence[str]) -> int:
+    r"""``\frac{\text{km}}{\text{h}}``: length in tokens."""
+    tail = list(tokens[-7:])
+    is_shape = len(tail) == 7 and [tail[i] for i in (0, 1, 3, 4, 6)] == ["\\frac", "{", "}", "{", "}"]
+    return 7 if is_shape and is_unit(tail[2]) and is_unit(tail[5]) else 0
 
 
 def is_unit(token: str) -> bool:
     """Whether one token measures what stands before it."""
     if token[0] != TEXT:
-        return token in _BARE_UNITS
+        is_plain = len(token) > 3 and is_word(token) and token.islower() and token not in _NOT_UNITS
+        return token in _BARE_UNITS or is_plain
     content = token[1:].strip(" .~")
     if len(content) == 1 and content not in _UNIT_LETTERS:
         return False

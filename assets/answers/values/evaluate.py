@@ -79,6 +79,8 @@ class Evaluator:
             return self._degrees(parts[0])
         if op == "fact":
             return f.factorial(self.value(parts[0]))
+        if op == "fact2":
+            return f.double_factorial(self.value(parts[0]))
         if op == "binom":
             return f.binomial(self.value(parts[0]), self.value(parts[1]))
         return f.rounded(op, self.value(parts[0]))

@@ -35,6 +35,8 @@ def apply(name: str, value: Number) -> Number:
         return n.add([ball(acb.pi() / 2), n.multiply(fmpq(-1), apply("arctan", value))])
     if name == "cis":
         return n.add([apply("cos", value), n.multiply(ball(acb(0, 1)), apply("sin", value))])
+    if name == "conj":
+        return value if is_exact(value) else value.conjugate()
     if name in {"Re", "Im"}:
         found = ball(value)
         return acb(found.real if name == "Re" else found.imag)
@@ -136,13 +138,26 @@ def factorial(value: Number) -> Number:
     return check((ball(value) + 1).gamma())
 
 
+def double_factorial(value: Number) -> Number:
+    """``n!!``, the product of every second number up to a small whole one."""
+    count = n.as_integer(value)
+    if not 0 <= count <= MAX_LOWER:
+        raise Undecided
+    total = 1
+    for factor in range(count, 0, -2):
+        total *= factor
+    return n.exact(total)
+
+
 def binomial(upper: Number, lower: Number) -> Number:
     """``upper`` over ``lower``: exact for a small whole ``lower``, by gamma functions for anything else."""
     if is_exact(lower) and lower.q == 1:
         count = int(lower.p)
         if is_exact(upper) and upper.q == 1 and upper >= 0:
-            if count > upper or upper > MAX_BINOMIAL:
+            if upper > MAX_BINOMIAL:
                 raise Undecided
+            if count > upper:
+                return fmpq(0)
             count = min(count, int(upper.p) - count)
         if not 0 <= count <= MAX_LOWER:
             raise Undecided
