@@ -18,7 +18,7 @@ import itertools
 import operator
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Protocol
@@ -31,10 +31,8 @@ from assets.answers.policy import DEFAULT, Policy
 from resources.spool import Spool
 from resources.sql import sql_errors
 
-SLICE = 256
-"""Most pairs that the symbolic step is given at once: the budget is looked at between two slices."""
-PAIR_S = 0.5
-"""Longest time of a pair (specification of answers, section 3): near its end the budget is given out in such pieces."""
+SLICE = 2_048
+"""Most pairs that the symbolic step is given at once, and problems that are joined at once: at most 8 MB of text."""
 
 _TABLES = ("spelled", "keys", "near", "decimal_keys", "candidates", "groups", "pairs", "questions")
 _MOVES = {"problem_id": "uuid", "answer_key": "varchar", "cluster_key": "varchar", "how": "varchar"}
@@ -66,10 +64,8 @@ class Report:
 
     questions: int = 0
     """Distinct pairs that can matter."""
-    asked: int = 0
-    """Of them, given to the symbolic step: the rest found the budget spent, or there is no such step."""
     relations: Counter[str] = field(default_factory=Counter)
-    """Verdicts of those that were asked."""
+    """Their verdicts. Without a symbolic step there are none."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By tier, by the clock: counting, decimals, symbolic."""
 
@@ -87,7 +83,6 @@ class Clusters:
         *,
         has_expected: bool = False,
         has_weights: bool = False,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Count the keys of every problem.
 
@@ -96,16 +91,14 @@ class Clusters:
             policy: That of the keys.
             has_expected: Compare with the relation ``expected``, not among the answers.
             has_weights: Rank by the weights of the relation ``weights`` (0 where a solution has none), not by votes.
-            clock: Seconds; for tests.
         """
         self.report = Report()
         self._session = session
         self._policy = policy
         self._has_expected = has_expected
-        self._clock = clock
         self._moves = Spool(session, "cl_moves", _MOVES)
         self._verdicts = Spool(session, "cl_verdicts", _VERDICTS)
-        began = clock()
+        began = time.monotonic()
         self._run(sql.SPELLED.format(**(sql.WEIGHTED if has_weights else sql.UNWEIGHTED)))
         self._run(sql.KEYS)
         self._run(
@@ -117,7 +110,7 @@ class Clusters:
         """Let each key that is only written as rounded decimals join the one exact key that rounds to all of them."""
         from assets.answers.decimals import rounds_to, written_decimal
 
-        began = self._clock()
+        began = time.monotonic()
         self._run(sql.NEAR.format(exact=sql.EXACT_OF_GOLD if self._has_expected else sql.EXACT_OF_VOTES))
         written = Spool(self._session, "cl_decimals", {"answer": "varchar", "decimal": "varchar"})
         for batch in written.read(sql.SPELLINGS_TO_READ):
@@ -136,17 +129,16 @@ class Clusters:
         fitting.close()
         self._took("decimals", began)
 
-    def compare(self, symbolic: Comparer | None, *, budget_s: float) -> None:
+    def compare(self, symbolic: Comparer | None) -> None:
         """Find the pairs that matter, ask ``symbolic`` for the most consequential first, and join what is equal.
 
-        Args:
-            symbolic: None leaves all pairs unknown, and counts them.
-            budget_s: Time for all questions; what is not asked by then is unknown. One slice may end later.
+        Each pair is asked for once, in the shortest spelling of its keys. A budget of time is the business of
+        ``symbolic``: what it finds no time for is unknown. None leaves all pairs unknown, and counts them.
         """
-        began = self._clock()
+        began = time.monotonic()
         self._find_pairs()
-        if symbolic is not None and budget_s > 0:
-            self._ask(symbolic, began + budget_s)
+        if symbolic is not None:
+            self._ask(symbolic)
             self._join()
         self._took("symbolic", began)
 
@@ -176,19 +168,14 @@ class Clusters:
         self._run(sql.QUESTIONS.format(given=sql.GIVEN_SPELLINGS if given else ""))
         self.report.questions = int(self._session.execute("select count(*) from cl_questions").fetchall()[0][0])
 
-    def _ask(self, symbolic: Comparer, end: float) -> None:
+    def _ask(self, symbolic: Comparer) -> None:
         with self._verdicts.read(sql.IN_ORDER, SLICE) as questions:
-            waiting = (row for batch in questions for row in batch.to_pylist())
-            while (left := end - self._clock()) > 0:
-                size = max(1, min(SLICE, int(left / PAIR_S)))
-                asked = list(itertools.islice(waiting, size))
-                if not asked:
-                    return
-                found = [v.relation for v in symbolic.compare([(q["answer_low"], q["answer_high"]) for q in asked])]
-                self.report.asked += len(asked)
+            for batch in questions:
+                pairs = zip(*(batch.column(f"answer_{side}").to_pylist() for side in ("low", "high")), strict=True)
+                found = [verdict.relation for verdict in symbolic.compare(list(pairs))]
                 self.report.relations.update(found)
-                ends = [[question[name] for question in asked] for name in ("low", "high")]
-                self._verdicts.add(pa.table([*(pa.array(e, pa.string()) for e in (*ends, found))], names=[*_VERDICTS]))
+                columns = [batch.column("low"), batch.column("high"), pa.array(found, pa.string())]
+                self._verdicts.add(pa.table(columns, names=list(_VERDICTS)))
 
     def _join(self) -> None:
         equal = self._verdicts.read(sql.EQUAL_PAIRS)
@@ -205,7 +192,7 @@ class Clusters:
             self._session.execute(statement)
 
     def _took(self, tier: str, began: float) -> None:
-        self.report.seconds[tier] = self.report.seconds.get(tier, 0.0) + self._clock() - began
+        self.report.seconds[tier] = self.report.seconds.get(tier, 0.0) + time.monotonic() - began
 
 
 def join_equal(pairs: Sequence[Any]) -> list[tuple[str, str]]:

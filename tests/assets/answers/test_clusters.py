@@ -42,16 +42,6 @@ class Truth:
         return "equal" if self.class_of.get(a, a) == self.class_of.get(b, b) else "different"
 
 
-class Clock:
-    """A clock that only a comparer moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     spill: Path = tmp_path_factory.mktemp("spill")
@@ -76,8 +66,6 @@ def run(session: duckdb.DuckDBPyConnection) -> Callable[..., Ran]:
         *,
         expected: Sequence[str | None] | None = None,
         weights: Sequence[Sequence[float]] | None = None,
-        budget_s: float = 1e9,
-        clock: Any = None,
     ) -> Ran:
         for table in ("answers", "expected", "weights"):
             session.execute(f"delete from {table}")  # noqa: S608
@@ -95,10 +83,9 @@ def run(session: duckdb.DuckDBPyConnection) -> Callable[..., Ran]:
             if answer is not None:
                 row = [uuid.UUID(int=number), answer, canonical_key(answer).text]
                 session.execute("insert into expected values (?, ?, ?)", row)
-        extra = {} if clock is None else {"clock": clock}
-        clusters = Clusters(session, has_expected=expected is not None, has_weights=weights is not None, **extra)
+        clusters = Clusters(session, has_expected=expected is not None, has_weights=weights is not None)
         clusters.attach_decimals()
-        clusters.compare(symbolic, budget_s=budget_s)
+        clusters.compare(symbolic)
         moves = clusters.moves().read_all().to_pylist()
         rows = clusters.rows().read_all().to_pylist()
         report = clusters.report
@@ -156,7 +143,7 @@ def test_counts_of_a_problem(run: Callable[..., Ran]) -> None:
     rows = [tuple(row[name] for name in names) for row in ran.rows]
     assert rows == [(5, 4, 4, 2, 2, 1, 1, 2, 1), (1, 0, 0, 0, 0, 0, 0, 0, 0), (2, 2, 1, 1, 0, 0, 0, 0, 0)]
     assert [row["surface_agrees"] for row in ran.rows] == [True, None, True]
-    assert (ran.report.questions, ran.report.asked) == (2, 2)
+    assert ran.report.questions == 2
     assert ran.report.relations == {"equal": 1, "unknown": 1}
     assert set(ran.report.seconds) == {"counting", "decimals", "symbolic"}
 
@@ -176,23 +163,26 @@ def test_what_is_undecided_is_compared_with_what_is_expected(run: Callable[..., 
     assert ran.moves == [{key(ODD[0]): ("q:5", "symbolic")}]
 
 
-def test_the_most_consequential_pairs_come_first_and_the_budget_ends_them(run: Callable[..., Ran]) -> None:
-    clock = Clock()
+def test_the_most_consequential_pairs_come_first(run: Callable[..., Ran]) -> None:
+    class Tired(Truth):
+        """Has no time after two pairs."""
 
-    class Slow(Truth):
-        def compare(self, pairs: Sequence[tuple[str, str]], /) -> list[Any]:
-            clock.now += 0.5 * len(pairs)
-            return super().compare(pairs)
+        def relation(self, a: str, b: str) -> str:
+            return super().relation(a, b) if (a, b) in self.asked[:2] else "unknown"
 
     problems = [["1"] * 5 + [ODD[0]], ["1"] * 9 + [ODD[1]] * 3, ["2"] * 9 + [ODD[2]] * 2, ["1"] * 4 + [ODD[0]]]
-    symbolic = Slow(["1", ODD[1]])
-    ran = run(problems, symbolic, budget_s=1.0, clock=clock)
-    assert [set(pair) for pair in symbolic.asked] == [{"1", ODD[1]}, {"1", ODD[0]}], "the second: twice one vote"
+    symbolic = Tired(["1", ODD[1]])
+    ran = run(problems, symbolic)
+    wanted = [{"1", ODD[1]}, {"1", ODD[0]}, {"2", ODD[2]}]  # three votes; one vote in two problems; two votes
+    assert [set(pair) for pair in symbolic.asked] == wanted
     assert [row["unknown"] for row in ran.rows] == [0, 0, 1, 0]
-    assert (ran.report.questions, ran.report.asked) == (3, 2)
-    for nothing in ({"symbolic": None}, {"symbolic": Truth(), "budget_s": 0.0}):
-        ran = run(problems, **nothing)
-        assert (ran.report.asked, [row["unknown"] for row in ran.rows]) == (0, [1, 1, 1, 1])
+    assert (ran.report.questions, ran.report.relations) == (3, {"different": 1, "equal": 1, "unknown": 1})
+
+
+def test_without_a_symbolic_step_pairs_are_counted(run: Callable[..., Ran]) -> None:
+    ran = run([["1", "1", ODD[0]], ["1"]])
+    assert ([row["unknown"] for row in ran.rows], ran.moves) == ([1, 0], [{}, {}])
+    assert (ran.report.questions, ran.report.relations) == (1, {})
 
 
 def test_weights_choose_the_leader(run: Callable[..., Ran]) -> None:
