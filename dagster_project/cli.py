@@ -34,6 +34,7 @@ VERBS = {
     "schema": ("dagster_project.commands.schema", "schema"),
     "update": ("dagster_project.commands.update", "update"),
     "requests": ("dagster_project.commands.requests", "requests"),
+    "grade": ("dagster_project.commands.grade", "grade"),
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),

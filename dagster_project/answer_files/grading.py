@@ -205,7 +205,8 @@ def _answers(chunk: Chunk, wishes: GradeWishes, path: Path, told: Graded) -> pa.
     why: list[str | None] = reasons
     for at, text in enumerate(gold):
         if text is None and at not in bad:
-            bad[at] = f"no gold: {gold_reasons[at] or f'{wishes.gold!r} is missing, null or empty'}"
+            is_plain = gold_reasons[at] == NO_ANSWER
+            bad[at] = f"no gold: {f'{wishes.gold!r} is missing, null or empty' if is_plain else gold_reasons[at]}"
     for at, reason in sorted(bad.items()):
         why[at] = reason
         if len(told.bad) < 3:

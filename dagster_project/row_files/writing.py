@@ -109,7 +109,21 @@ class _Lines:
         self._handle.write(b"".join(_line(row) for row in rows))
 
     def write_table(self, table: pa.Table) -> None:
-        self.write_rows(table.to_pylist())
+        try:
+            rows = table.to_pylist()
+        except UnicodeDecodeError:  # Parquet files can call bytes text that are none
+            rows = _escaped(table).to_pylist()
+        self.write_rows(rows)
+
+
+def _escaped(table: pa.Table) -> pa.Table:
+    r"""The table with escapes like ``\xff`` for bytes of its text columns that are no UTF-8."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            texts = table.column(at).cast(pa.large_binary()).to_pylist()
+            clean = [None if data is None else data.decode("utf-8", "backslashreplace") for data in texts]
+            table = table.set_column(at, field.name, pa.array(clean, pa.large_string()))
+    return table
 
 
 def _line(row: dict[str, Any]) -> bytes:
