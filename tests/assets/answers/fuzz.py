@@ -33,6 +33,8 @@ LIMIT_MS = 50.0
 """Longest time of one key, in milliseconds of CPU (issue 4)."""
 MAX_SHOWN = 12
 """Inputs shown for one sort of violation; the rest is counted."""
+MAX_REWRITTEN = 300
+"""Characters of a text that is rewritten: near the budgets of length, more brackets may be too many."""
 SLOWEST = 5
 
 _ATOM_TEXT = (
@@ -159,7 +161,7 @@ def check(text: str, chance: random.Random, report: Report) -> None:
         report.add("long key", text, f"{len(key.text)} characters")
     if key.status == "decided":
         report.decided += 1
-        if is_well_formed(text):
+        if len(text) <= MAX_REWRITTEN and is_well_formed(text):
             _rewritten(text, key, chance, report)
 
 

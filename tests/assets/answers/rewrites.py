@@ -49,7 +49,9 @@ def is_well_formed(text: str) -> bool:
             opened.append(_KIND[found[0]])
         elif not opened or opened.pop() != _KIND[found[0]]:
             return False
-    pairs = [("\\left", "\\right"), ("\\begin", "\\end")]
+    pairs = [("\\left", "\\right"), ("\\begin", "\\end"), ("\\lfloor", "\\rfloor"), ("\\lceil", "\\rceil")]
+    if "\\\\" in text and "\\begin" not in text:
+        return False
     text = re.sub(r"\\(left|right)arrow", "", text)
     return not opened and all(text.count(a) == text.count(b) for a, b in pairs) and text.count("$") % 2 == 0
 
