@@ -22,12 +22,24 @@ FINE_BITS = 1_536
 """Precision of the second try, where terms cancelled."""
 MAX_EXACT_BITS = 64_000
 """Height of an exact number: about 19,000 digits, multiplied in microseconds."""
+MAX_SPENT_BITS = 3_000_000
+"""Bits of all exact numbers of one answer together: what bounds its time to some tens of milliseconds."""
 MAX_MAGNITUDE = 10_000_000
 """Binary exponent of any number: 2^(10^7) has three million digits."""
 MAX_VANISHED_BITS = 160
 """A term this much smaller than its sum would leave under 10 of the 60 digits of the key to tell it by."""
 MAX_CANCELLED_HEIGHT = 640
 """Exact inputs above this height can differ from zero by less than the fine precision shows."""
+
+
+class Spent:
+    """Bits that the answer at hand has cost so far; the lock of the key pass keeps it to one answer at a time."""
+
+    def __init__(self) -> None:
+        self.bits = 0
+
+
+spent = Spent()
 
 
 class Cancelled(Exception):  # noqa: N818 - asks for more precision, no error of anyone
@@ -48,7 +60,9 @@ def is_exact(value: Number) -> bool:
 def check(value: Number) -> Number:
     """``value`` within its budget."""
     if isinstance(value, fmpq):
-        if value.height_bits() > MAX_EXACT_BITS:
+        height = value.height_bits()
+        spent.bits += height
+        if height > MAX_EXACT_BITS or spent.bits > MAX_SPENT_BITS:
             raise Undecided
     elif not value.is_finite():
         raise Undecided
