@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from assets.answers.key import canonical_key
 from assets.answers.policy import DEFAULT, Policy
+from tests.assets.answers.hostile import hostile_answers
 
 EQUAL = [
     ("fractions", ["1/2", r"\frac{1}{2}", r"\frac12", r"\dfrac{1}{2}", r"\tfrac12", r"{1}\over{2}", ".5", "2/4"]),
@@ -180,38 +182,15 @@ def test_any_unicode(text: str) -> None:
     assert canonical_key(text) == canonical_key(f"  {text} ") or not text.strip()
 
 
-HOSTILE = [
-    ("tower", "9^9^9^9^9^9"),
-    ("braced tower", "9^{9^{9^{9^{9}}}}"),
-    ("factorials", "9!!!!!!!!"),
-    ("large factorial", "(200!)^{64}"),
-    ("nested", "(" * 900 + "1" + ")" * 900),
-    ("nested roots", r"\sqrt" * 390 + "2"),
-    ("nested fractions", r"\frac1" * 390 + "2"),
-    ("nested text", r"\text{" * 300 + "}" * 300),
-    ("digits", "7" * 100_000),
-    ("digits in a fraction", rf"\frac{{{'7' * 900}}}{{{'3' * 900}}}"),
-    ("expansion", "(a+b+c+d+x+y+z)^{12}"),
-    ("expansions", "(a+b+c)^{9}(x+y+z)^{9}" * 8),
-    ("power of roots", r"(1+\sqrt2+\sqrt3+\sqrt5+\sqrt7)^{12}"),
-    ("radicand without small factors", r"\sqrt{" + "1000000007" * 9 + "}"),
-    ("code", "__import__('os').system('touch /tmp/canary')"),
-    ("lambda", "(lambda: exec('1'))()"),
-    ("list of signs", "1," * 190 + "1"),
-    ("plus-minus", r"\pm1" * 100),
-    ("commas", "1,234" * 400),
-    ("dots", "1." * 900),
-    ("spaces", "1" + " " * 1900 + "x"),
-    ("units", "1" + r"\text{ a b c}" * 120),
-    ("matrix", r"\begin{pmatrix}" + "1&" * 180 + r"1\end{pmatrix}"),
-    ("megabyte", "{" * 1_000_000),
-]
+CANARY = "canary-of-hostile-answers"
+HOSTILE = hostile_answers(CANARY)
 
 
-@pytest.mark.parametrize("text", [case[1] for case in HOSTILE], ids=[case[0] for case in HOSTILE])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_answers_are_bounded(text: str) -> None:
     canonical_key("1")
     began = time.perf_counter()
     key = canonical_key(text)
     assert time.perf_counter() - began < 0.25
     assert len(key.text) <= 2 * len(text) + 2_000
+    assert not Path(CANARY).exists()
