@@ -166,6 +166,11 @@ class Job:
     """Small JSON facts for the manifest and the UI (counts by reason, histograms). No run ids, no times."""
     context: Mapping[str, Any] = field(default_factory=dict)
     """What the recipe knows beside the inputs: ``recipe`` (a dict), ``source`` (resolved), ``lineage`` (manifests)."""
+    cache: Path | None = None
+    """Folder for what is worth keeping between builds and may be lost at any moment; None: keep nothing."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """What this run took, for the UI and the summary; no part of the version. A number a name (``seconds: keys``), or a
+    list of (milliseconds, text) for the slowest pieces of text."""
 
 
 class TableKind(Kind):

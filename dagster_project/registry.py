@@ -31,6 +31,7 @@ BUILT_IN: Mapping[str, str] = {
     "generation/solve": "assets.generation.solve:Solve",
     "answers/extract": "assets.answers.kinds:Extract",
     "answers/expected": "assets.answers.kinds:Expected",
+    "answers/clusters": "assets.answers.cluster_kind:FindClusters",
     "selection/text_rules": "assets.selection.kinds:TextRules",
     "release/folder": "assets.release.kinds:Folder",
 }

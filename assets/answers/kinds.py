@@ -6,29 +6,32 @@ are computed once for each distinct spelling and joined back. No vote is counted
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
-from assets.answers.extract import extract_boxed, why_no_answer
-from assets.answers.key import Key, canonical_key
+from assets.answers.columns import KeyPass
+from assets.answers.extract import Extractor, find_answers
 from assets.answers.policy import DEFAULT, Policy
 from assets.kinds import Input, Job, Law, Settings, TableKind
 from assets.schemas import ANSWER, EXPECTED, PROBLEM, REJECT, SOLUTION
 from resources.completions import require_completions
 from resources.spool import Spool
 
-TEXT_BATCH = 2_048
-"""Solutions read at a time: about 2 MB of text."""
-CACHED_KEYS = 65_536
-"""Spellings whose key is remembered while ground truth is read."""
+TEXT_BATCH = 4_096
+"""Solutions read at a time: about 4 MB of text."""
+SHOWN = 120
+"""Characters of an answer in a report."""
 
-_IDS = {"solution_id": "uuid", "problem_id": "uuid", "sample_index": "integer"}
-_FOUND = {**_IDS, "answer": "varchar", "reason": "varchar"}
+_FOUND = {
+    **{"solution_id": "uuid", "problem_id": "uuid", "sample_index": "integer"},
+    **{"answer": "varchar", "reason": "varchar"},
+}
 _KEYS = {"answer": "varchar", "answer_key": "varchar", "status": "varchar"}
+_GIVEN = {"problem_id": "uuid", "expected_answer": "varchar"}
 
 _TEXTS = """
 select s.solution_id, s.problem_id, s.sample_index, c.text
@@ -36,6 +39,7 @@ from solutions as s
 join completions as c using (request_key)
 where c.text is not null
 """
+_SPELLINGS = "select distinct answer from answers_found where answer is not null"
 _ANSWERS = """
 select
     f.solution_id, f.problem_id, f.sample_index, f.answer, k.answer_key,
@@ -44,55 +48,65 @@ from answers_found as f
 left join answers_keys as k on f.answer = k.answer
 order by f.solution_id
 """
-_EXPECTED = "select problem_id, expected_answer, expected_key from answers_expected order by problem_id"
+_GIVEN_SPELLINGS = "select distinct expected_answer from answers_given where expected_answer is not null"
+_EXPECTED = """
+select g.problem_id, g.expected_answer, k.answer_key as expected_key, k.status
+from answers_given as g
+left join answers_keys as k on g.expected_answer = k.answer
+order by g.problem_id
+"""
 
 
 class AnswerSettings(Settings):
-    """Settings of both kinds of this station: they must agree, or their keys cannot be compared."""
+    """Settings of all kinds of this station: they must agree, or their keys cannot be compared."""
 
-    policy: Policy = Field(default=DEFAULT, description="Which spellings count as the same answer (docs/selection.md).")
+    policy: Policy = Field(default=DEFAULT, description="Which spellings count as the same answer (docs/answers.md).")
+
+
+class ExtractSettings(AnswerSettings):
+    """Settings of answers/extract."""
+
+    extractor: Extractor = Field(
+        default="boxed",
+        description='Where the answer stands. boxed - the last balanced box; line - the last line "The answer is X.".',
+    )
 
 
 class Extract(TableKind):
-    """Reads the box of every solution and names its answer."""
+    """Reads the answer of every solution and names it."""
 
     name: ClassVar[str] = "answers/extract"
-    version: ClassVar[int] = 2
-    description: ClassVar[str] = "Content of the last balanced box of each solution, with its canonical key."
-    settings_type: ClassVar[type[Settings]] = AnswerSettings
+    version: ClassVar[int] = 3
+    description: ClassVar[str] = "What the last box (or line) of each solution says, with its canonical key."
+    settings_type: ClassVar[type[Settings]] = ExtractSettings
     inputs: ClassVar[Mapping[str, Input]] = {"solutions": Input(SOLUTION, "Solutions whose texts are read.")}
     law: ClassVar[Law] = Law("map", input="solutions", id="solution_id")
     reads_completions: ClassVar[bool] = True
     histograms: ClassVar[tuple[str, ...]] = ("answer_status",)
 
     def outputs(self, settings: Any) -> Mapping[str, pa.Schema]:
-        """One answer a solution; those without a box say why."""
+        """One answer a solution; those without one say why."""
         return {"rows": ANSWER}
 
     def run(self, job: Job) -> None:
         """Extract, give each distinct spelling its key, write in the order of ids."""
+        began = time.monotonic()
         found = Spool(job.session, "answers_found", _FOUND)
         for batch in job.session.sql(_TEXTS).to_arrow_reader(TEXT_BATCH):
-            found.add(_read_boxes(batch))
+            read = find_answers(batch.column("text"), job.settings.extractor)
+            ids = [batch.column(name) for name in ("solution_id", "problem_id", "sample_index")]
+            found.add(pa.table([*ids, read.answers, read.reasons], names=list(_FOUND)))
         require_completions(job.session, found.row_count, where=f"{job.recipe}/{job.stage}")
-        keys = Spool(job.session, "answers_keys", _KEYS)
-        for batch in found.read("select distinct answer from answers_found where answer is not null"):
-            keys.add(_name_answers(batch.column("answer").to_pylist(), job.settings.policy))
-        statuses: dict[str, int] = {}
-        for batch in found.read(_ANSWERS):
-            job.writers["rows"].write(batch)
-            for entry in batch.column("answer_status").value_counts().to_pylist():
-                statuses[entry["values"]] = statuses.get(entry["values"], 0) + entry["counts"]
-        job.facts["answers"] = {"by_status": dict(sorted(statuses.items())), "distinct_spellings": keys.row_count}
-        keys.close()
-        found.close()
+        job.measured["seconds: extract"] = round(time.monotonic() - began, 3)
+        keys = _name(job, found, _SPELLINGS)
+        _write(job, found, keys, _ANSWERS, ("rows",))
 
 
 class Expected(TableKind):
     """Names the ground truth of problems."""
 
     name: ClassVar[str] = "answers/expected"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     description: ClassVar[str] = "The expected answer of each problem, with its canonical key."
     settings_type: ClassVar[type[Settings]] = AnswerSettings
     inputs: ClassVar[Mapping[str, Input]] = {"problems": Input(PROBLEM, "Problems with a known answer.")}
@@ -104,43 +118,49 @@ class Expected(TableKind):
 
     def run(self, job: Job) -> None:
         """Key each answer; problems without one are rejects."""
-        columns = {"problem_id": "uuid", "expected_answer": "varchar", "expected_key": "varchar"}
-        spool = Spool(job.session, "answers_expected", columns)
-        key = lru_cache(CACHED_KEYS)(canonical_key)
-        statuses = {"decided": 0, "undecided": 0}
+        given = Spool(job.session, "answers_given", _GIVEN)
         for batch in job.session.sql("select problem_id, expected_answer from problems").to_arrow_reader(TEXT_BATCH):
             answers = [(text or "").strip() or None for text in batch.column("expected_answer").to_pylist()]
-            keys = [None if text is None else key(text, job.settings.policy) for text in answers]
-            for found in filter(None, keys):
-                statuses[found.status] += 1
-            texts = pa.array([None if found is None else found.text for found in keys], pa.string())
-            spool.add(
-                pa.table([batch.column("problem_id"), pa.array(answers, pa.string()), texts], names=list(columns))
-            )
-        for batch in spool.read(_EXPECTED):
+            given.add(pa.table([batch.column("problem_id"), pa.array(answers, pa.string())], names=list(_GIVEN)))
+        keys = _name(job, given, _GIVEN_SPELLINGS)
+        _write(job, given, keys, _EXPECTED, ("rows", "rejects"))
+
+
+def _name(job: Job, spool: Spool, spellings: str) -> Spool:
+    """The dictionary: every distinct spelling with its key."""
+    began = time.monotonic()
+    names = KeyPass(job.settings.policy)
+    keys = Spool(job.session, "answers_keys", _KEYS)
+    for table in names.name(_only_column(spool.read(spellings))):
+        keys.add(table)
+    job.facts["answers"] = {"distinct_spellings": keys.row_count, "failed_keys": names.failed}
+    job.measured["seconds: keys"] = round(time.monotonic() - began, 3)
+    job.measured["seconds: keys, all processes"] = round(names.seconds, 3)
+    job.measured["slowest answers"] = [(round(ms, 3), text[:SHOWN]) for ms, text in names.slowest]
+    return keys
+
+
+def _write(job: Job, spool: Spool, keys: Spool, query: str, tables: tuple[str, ...]) -> None:
+    """Rows in the order of ids, those without a key as rejects where there is such a table; counts by status."""
+    statuses: dict[str, int] = {}
+    for batch in spool.read(query):
+        counts = batch.column(batch.num_columns - 1).value_counts().to_pylist()  # the status comes last
+        for entry in counts:
+            if entry["values"] is not None:
+                statuses[entry["values"]] = statuses.get(entry["values"], 0) + entry["counts"]
+        if "rejects" in tables:
             has_key = batch.column("expected_key").is_valid()
-            job.writers["rows"].write(batch.filter(has_key))
+            job.writers["rows"].write(batch.filter(has_key).drop_columns(["status"]))
             job.writers["rejects"].write(_without_answer(batch.filter(batch.column("expected_key").is_null())))
-        job.facts["answers"] = {"by_status": statuses}
-        spool.close()
+        else:
+            job.writers["rows"].write(batch)
+    job.facts["answers"]["by_status"] = dict(sorted(statuses.items()))
+    keys.close()
+    spool.close()
 
 
-def _read_boxes(batch: pa.RecordBatch) -> pa.Table:
-    answers: list[str | None] = []
-    reasons: list[str | None] = []
-    for text in batch.column("text").to_pylist():
-        answer = extract_boxed(text) or None
-        answers.append(answer)
-        reasons.append(why_no_answer(text) if answer is None else None)
-    ids = [batch.column(name) for name in ("solution_id", "problem_id", "sample_index")]
-    return pa.table([*ids, pa.array(answers, pa.string()), pa.array(reasons, pa.string())], names=list(_FOUND))
-
-
-def _name_answers(answers: Iterable[str], policy: Policy) -> pa.Table:
-    spelled = list(answers)
-    keys: list[Key] = [canonical_key(answer, policy) for answer in spelled]
-    columns = [spelled, [key.text for key in keys], [key.status for key in keys]]
-    return pa.table([pa.array(column, pa.string()) for column in columns], names=list(_KEYS))
+def _only_column(batches: pa.RecordBatchReader) -> Iterator[pa.Array]:
+    return (batch.column(0) for batch in batches)
 
 
 def _without_answer(batch: pa.RecordBatch) -> pa.Table:

@@ -102,6 +102,8 @@ class Outcome:
     seconds: float = 0.0
     peak_mb: float | None = None
     """Highest resident memory of this process while the stage ran, in MB; None where the system cannot say."""
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    """What the kind itself measured (``Job.measured``); empty where the stage was reused."""
 
 
 class Progress(Protocol):

@@ -82,17 +82,21 @@ def _bring_up_to_date(
     fingerprint = hash_json(parts)
     known = None if force else workspace.store.find(fingerprint)
     counts, throughput = RequestCounts(), Throughput()
+    measured: dict[str, Any] = {}
     if known is not None and not known[1].pending:
         version, built = known
         results = check_version(workspace, stage, version)
         _refuse(stage, workspace, results)
         state, pending = "reused", 0
     else:
-        version, results, counts, throughput = _build(workspace, stage, inputs, progress, run_id, announce)
+        version, results, counts, throughput = _build(
+            workspace, stage, inputs, progress, run_id, announce, measured
+        )
         # Of the version, not of this build: rows count one by one, and what failed for good is a reject, not pending.
         pending = version.facts["requests"].get("failed", 0) if stage.is_generation else 0
         seconds = round(time.monotonic() - started, 3)
         run = {"run_id": run_id, "seconds": seconds, "peak_mb": peak_mb(), "requests": asdict(counts)}
+        run |= {"measured": measured} if measured else {}
         built = Built(fingerprint, stage.kind.name, version.version, parts, run, pending)
         workspace.store.remember(built)
         state = "built"
@@ -112,6 +116,7 @@ def _bring_up_to_date(
         throughput=throughput.points(),
         seconds=time.monotonic() - started,
         peak_mb=peak_mb(),
+        measured=measured,
     )
     progress.stage_ended(outcome)
     return outcome
@@ -128,7 +133,13 @@ def link_release(workspace: Workspace, version: Version) -> None:
 
 
 def _build(
-    workspace: Workspace, stage: Stage, inputs: Inputs, progress: Progress, run_id: str, announce: Announce
+    workspace: Workspace,
+    stage: Stage,
+    inputs: Inputs,
+    progress: Progress,
+    run_id: str,
+    announce: Announce,
+    measured: dict[str, Any],
 ) -> tuple[Version, list[CheckResult], RequestCounts, Throughput]:
     where = f"{workspace.recipe.name}/{stage.name}"
     schemas = stage.kind.outputs(stage.settings)
@@ -153,7 +164,7 @@ def _build(
                     announce=announce,
                 )
             else:
-                _run_table(workspace, stage, inputs, session, staging, facts)
+                _run_table(workspace, stage, inputs, session, staging, facts, measured)
         written = staging.close()
         with _session(workspace, stage, inputs, scratch, written, schemas) as session:
             facts["funnel"] = measure(session, stage, written)
@@ -204,6 +215,7 @@ def _run_table(
     session: duckdb.DuckDBPyConnection,
     staging: Staging,
     facts: dict[str, Any],
+    measured: dict[str, Any],
 ) -> None:
     kind = stage.kind
     assert isinstance(kind, TableKind)
@@ -222,6 +234,8 @@ def _run_table(
         folder=staging.files_folder,
         facts=facts,
         context=context,
+        cache=workspace.root / "cache",
+        measured=measured,
     )
     kind.run(job)
 

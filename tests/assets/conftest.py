@@ -18,10 +18,11 @@ from resources.store.writing import TableWriter
 
 @dataclass(frozen=True)
 class Ran:
-    """What a kind wrote: tables by name, and its facts."""
+    """What a kind wrote: tables by name, its facts, and what it measured."""
 
     tables: Mapping[str, pa.Table]
     facts: Mapping[str, Any]
+    measured: Mapping[str, Any]
 
     def rows(self, table: str = "rows") -> list[dict[str, Any]]:
         return self.tables[table].to_pylist()
@@ -51,10 +52,12 @@ def run_table_kind(tmp_path: Path) -> RunKind:
             for name, schema in kind.outputs(settings).items()
         }
         with open_session(memory_limit="256MB", threads=2, temp=tmp_path / "spill", views=views) as session:
-            kind.run(Job("recipe", "stage", settings, bound, session, writers, tmp_path / "files", facts))
+            job = Job("recipe", "stage", settings, bound, session, writers, tmp_path / "files", facts)
+            job.cache = tmp_path / "cache"
+            kind.run(job)
         for writer in writers.values():
             writer.close()
         tables = {name: pa.concat_tables(pq.read_table(p) for p in writer.paths) for name, writer in writers.items()}
-        return Ran(tables, facts)
+        return Ran(tables, facts, job.measured)
 
     return run
