@@ -16,9 +16,9 @@ from assets.answers.symbolic.shapes import Equation, Group, Inequalities, Shape,
 from assets.answers.symbolic.values import Relation, compare_values, evaluate, is_zero, points
 
 _UNALIKE = frozenset(
-    {"value equation", "list value", "tuple value", "list tuple", "equation tuple", "set value", "set tuple"}
+    {"equation value", "list value", "set value", "tuple value", "list tuple", "set tuple", "equation tuple"}
 )
-"""Kinds that are never the same answer, by the policy; other pairs of kinds are unknown."""
+"""Kinds, in alphabetical order, that are never the same answer, by the policy; other pairs of kinds are unknown."""
 _REFUTING = 2
 """Points that must lie on one curve and off the other, or in one region and outside of the other."""
 
