@@ -35,6 +35,7 @@ VERBS = {
     "update": ("dagster_project.commands.update", "update"),
     "requests": ("dagster_project.commands.requests", "requests"),
     "grade": ("dagster_project.commands.grade", "grade"),
+    "vote": ("dagster_project.commands.vote", "vote"),
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),

@@ -67,8 +67,7 @@ class KeptColumns:
     def schema(self) -> pa.Schema | None:
         """Of a Parquet file with these columns and the new ones; None if nothing is known of types."""
         if is_parquet(self._path):
-            with file_errors(self._path):
-                kept = list(pq.read_schema(self._path))
+            kept = list(parquet_schema(self._path))
         else:
             kept = [pa.field(clean_text(name), _TYPES[sort]) for name, sort in self._sorts.items()]
         return pa.schema([*(field for field in kept if field.name not in self._new.names), *self._new])
@@ -97,6 +96,12 @@ class KeptColumns:
                 value = clean_text(value.text if isinstance(value, WrittenNumber) else str(value))
             typed[clean_text(name)] = value
         return typed
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    """Columns of a Parquet file. Raises FileError if it is none."""
+    with file_errors(path):
+        return pq.read_schema(path)
 
 
 def _joined(kept: pa.Schema, new: pa.Schema) -> pa.Schema:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dagster_project.answer_files.grading import Graded
+from dagster_project.answer_files.voting import Voted
 from dagster_project.terminal.words import cell, duration, share
 
 _SHOWN = 60
@@ -28,6 +29,28 @@ def grade_report(told: Graded, output: Path, seconds: float) -> Iterator[str]:
     for gold, pred, ms in told.slow_pairs:
         yield f"slow pair: {ms:,.0f} ms  {cell(gold, _SHOWN)}  |  {cell(pred, _SHOWN)}"
     yield from bad_report(told.verdicts.get("bad", 0), told.bad, "kept without a verdict")
+
+
+def vote_report(told: Voted, output: Path, seconds: float) -> Iterator[str]:
+    """The summary of a file of votes."""
+    samples = told.rows - told.bad_rows
+    by = f", weights from column {cell(told.weights)!r}" if told.weights else ""
+    yield f"{told.problems:,} problems from {samples:,} samples in {duration(seconds)}{by}: {cell(output)}"
+    yield f"accepted   {told.accepted:>11,}  {share(told.accepted, told.problems)}"
+    yield f"unanimous  {told.unanimous:>11,}  {share(told.unanimous, told.problems)}"
+    if told.decided is not None:
+        yield f"decided    {told.decided:>11,}  {share(told.decided, told.problems)}: no further sample can change them"
+    if told.silent:
+        yield f"{told.silent:,} samples have no answer"
+    if told.distinct:
+        yield from names_report(told.distinct, told.undecided, told.key_seconds, told.slow_keys)
+    if told.attached:
+        joined = ", ".join(f"{how} {count:,}" for how, count in sorted(told.attached.items()))
+        yield f"answers that joined another of their problem: {joined}"
+    if told.questions:
+        relations = ", ".join(f"{relation} {count:,}" for relation, count in sorted(told.relations.items()))
+        yield f"{told.questions:,} pairs of answers could change a winner: {relations or 'not compared'}"
+    yield from bad_report(told.bad_rows, told.bad, "left out of the vote")
 
 
 def names_report(distinct: int, undecided: int, seconds: float, slowest: Sequence[tuple[float, str]]) -> Iterator[str]:
