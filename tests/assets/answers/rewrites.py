@@ -50,6 +50,7 @@ def is_well_formed(text: str) -> bool:
         elif not opened or opened.pop() != _KIND[found[0]]:
             return False
     pairs = [("\\left", "\\right"), ("\\begin", "\\end"), ("\\lfloor", "\\rfloor"), ("\\lceil", "\\rceil")]
+    pairs.append(("\\langle", "\\rangle"))
     if "\\\\" in text and "\\begin" not in text:
         return False
     text = re.sub(r"\\(left|right)arrow", "", text)
