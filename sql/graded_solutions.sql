@@ -2,8 +2,8 @@
 description: >
   Solutions whose answer is the expected one, each text of a problem once. Rules, in this order: `incorrect` (the reason
   says whether there is no answer, another one, or nothing to compare it with), then `duplicate` (the lowest sample index
-  stays, then the lowest id). Grain: solution_id. Hazard: a solution or an expected answer that comes in two parts counts
-  once, the first declared part's.
+  stays, then the lowest id). Grain: solution_id. Hazard: a solution, an expected answer or a key's cluster that comes in
+  two parts counts once, the first declared part's.
 law:
   filter: {input: solutions, id: solution_id}
 inputs:
@@ -29,12 +29,17 @@ inputs:
     many: true
     description: "The right answer of each problem: ground truth, or a vote."
     columns: {problem_id: uuid, expected_answer: varchar, expected_key: varchar}
+  clusters:
+    many: true
+    optional: true
+    description: Keys that count as another key of their problem.
+    columns: {problem_id: uuid, answer_key: varchar, cluster_key: varchar}
 params:
   mode:
     type: varchar
     default: semantic
     choices: [semantic, surface]
-    description: What is compared. semantic - the keys; surface - the raw texts.
+    description: What is compared. semantic - the keys, by their clusters; surface - the raw texts.
 columns:
   solution_id: {type: uuid, description: Hash of problem_id and request_key., tests: [not_null, unique]}
   problem_id: {type: uuid, description: The problem it answers., tests: [not_null]}
@@ -108,6 +113,31 @@ unit_tests:
     expect:
       - {solution_id: 10, kept: true, stage: a, expected_answer: "1"}
       - {solution_id: 10, kept: false, rule: duplicate, stage: b}
+  - name: a key counts as its cluster, in its own problem only
+    given:
+      solutions:
+        - {part: a, solution_id: 10, problem_id: 1, text_hash: 51, sample_index: 0}
+        - {part: a, solution_id: 11, problem_id: 1, text_hash: 52, sample_index: 1}
+        - {part: b, solution_id: 12, problem_id: 2, text_hash: 53, sample_index: 0}
+        - {part: b, solution_id: 13, problem_id: 3, text_hash: 54, sample_index: 0}
+      answers:
+        - {part: x, solution_id: 10, answer: "0.3333", answer_key: d4}
+        - {part: x, solution_id: 11, answer: "0.33", answer_key: d2}
+        - {part: y, solution_id: 12, answer: "0.3333", answer_key: d4}
+        - {part: y, solution_id: 13, answer: "5", answer_key: k5}
+      expected:
+        - {part: e, problem_id: 1, expected_answer: 1/3, expected_key: k1/3}
+        - {part: e, problem_id: 2, expected_answer: 1/3, expected_key: k1/3}
+        - {part: e, problem_id: 3, expected_answer: five, expected_key: raw}
+      clusters:
+        - {part: c, problem_id: 1, answer_key: d4, cluster_key: k1/3}
+        - {part: d, problem_id: 1, answer_key: d4, cluster_key: other}
+        - {part: d, problem_id: 3, answer_key: raw, cluster_key: k5}
+    expect:
+      - {solution_id: 10, kept: true, answer: "0.3333", expected_answer: 1/3}
+      - {solution_id: 11, kept: false, rule: incorrect}
+      - {solution_id: 12, kept: false, rule: incorrect, reason: another answer}
+      - {solution_id: 13, kept: true, answer: "5", expected_answer: five}
   - name: no solutions
     given:
       expected:
@@ -130,6 +160,15 @@ one_expected as (
     group by problem_id
 ),
 
+one_cluster as (
+    select
+        problem_id,
+        answer_key,
+        min((part_index, cluster_key))[2] as cluster_key,
+    from clusters
+    group by problem_id, answer_key
+),
+
 compared as (
     select
         solutions.*,
@@ -138,12 +177,17 @@ compared as (
         one_expected.first[2] as expected_answer,
         case $mode
             when 'surface' then answer = expected_answer
-            else one_answer.first[3] = one_expected.first[3]
+            else coalesce(own.cluster_key, one_answer.first[3]) = coalesce(known.cluster_key, one_expected.first[3])
         end as is_equal,
         coalesce(is_equal, false) as is_correct,
     from solutions
     left join one_answer on one_answer.solution_id = solutions.solution_id
     left join one_expected on one_expected.problem_id = solutions.problem_id
+    left join one_cluster as own
+        on own.problem_id = solutions.problem_id and own.answer_key = one_answer.first[3]
+    -- An expected answer that says only how it is spelled may have joined a number.
+    left join one_cluster as known
+        on known.problem_id = solutions.problem_id and known.answer_key = one_expected.first[3]
 ),
 
 judged as (

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.schemas import ANSWER, EXPECTED, GENERATED_PROBLEM, PROBLEM, SOLUTION
+from assets.answers.key import canonical_key
+from assets.answers.vote import vote
+from assets.schemas import ANSWER, CLUSTER, EXPECTED, GENERATED_PROBLEM, PROBLEM, SOLUTION
 from dagster_project.data_tests import header_checks
 from dagster_project.sqlfiles.contract import check
 from dagster_project.sqlfiles.kind import load_sql_kind
@@ -25,8 +29,11 @@ UNIT_TESTS = [(path, index) for path in FILES for index in range(len(load_sql_ki
 UPSTREAM: dict[str, dict[str, Any]] = {
     "distinct_problems": {"problems": [PROBLEM, PROBLEM]},
     "new_problems": {"generated": [GENERATED_PROBLEM, GENERATED_PROBLEM], "known": [PROBLEM]},
-    "majority_answer": {"answers": ANSWER},
-    "graded_solutions": {"solutions": [SOLUTION, SOLUTION], "answers": [ANSWER, ANSWER], "expected": [EXPECTED]},
+    "majority_answer": {"answers": ANSWER, "clusters": CLUSTER},
+    "graded_solutions": {
+        **{"solutions": [SOLUTION, SOLUTION], "answers": [ANSWER, ANSWER], "expected": [EXPECTED]},
+        "clusters": [CLUSTER, CLUSTER],
+    },
 }
 
 
@@ -72,8 +79,8 @@ def test_code_versions_are_pinned() -> None:
         "distinct_problems": "3e439b3c1bb788f78e767710e37a133c",
         "distinct_solutions": "6686f6414752dba95333613e7ef6eb32",
         "fair_order": "db13f947e010e4d2723fb33b01c42afc",
-        "graded_solutions": "47ebf6eed3572ffd896e9b4cbb103372",
-        "majority_answer": "0a083cc3ca28a9729d71dca4084757e9",
+        "graded_solutions": "d814e5f66b41b9feb1f1d13d0a1bd893",
+        "majority_answer": "a80a845fb71ffd34f3798700f76c685c",
         "new_problems": "cdb10bab53b7d9274dac9cb5f5179be6",
         "split_prefix": "d9f31bc35be38fa525bb876c0d420454",
     }
@@ -95,9 +102,9 @@ VOTES = st.lists(
 def majority(votes: list[dict[str, Any]], column: str) -> tuple[str, str, int] | None:
     """Winner's spelling, key and votes, by the words of the header."""
     ballots: dict[str, list[int]] = defaultdict(list)
-    for sample, vote in enumerate(votes):
-        if vote:
-            ballots[vote[column]].append(sample)
+    for sample, said in enumerate(votes):
+        if said:
+            ballots[said[column]].append(sample)
     if not ballots:
         return None
     winner = min(ballots, key=lambda ballot: (-len(ballots[ballot]), ballots[ballot][0]))
@@ -125,6 +132,58 @@ def test_majority_answer_is_what_its_header_says(problems: list[list[dict[str, A
         assert said == wanted
         assert row["n_valid"] == sum(bool(vote) for vote in votes)
         assert row["members"] == len(votes)
+
+
+class NoStep:
+    """A symbolic step that finds all answers different, but for those of its pairs."""
+
+    def __init__(self, equal: set[frozenset[str]]) -> None:
+        self.equal = equal
+
+    def compare(self, pairs: Sequence[tuple[str, str]], /) -> list[Any]:
+        return [SimpleNamespace(relation="equal" if frozenset(p) in self.equal else "different") for p in pairs]
+
+
+ODD = [r"\mystery{a}", r"\mystery{b}"]
+SPELLED = ["1", "1.0", "2", "1/3", "0.3333", *ODD]
+SAMPLES = st.lists(st.one_of(st.none(), st.sampled_from(SPELLED)), min_size=1, max_size=9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    answers=SAMPLES,
+    rewards=st.one_of(st.none(), st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3, 1.0]), min_size=9, max_size=9)),
+    equal=st.sets(st.sampled_from([frozenset(p) for p in [(ODD[0], "1"), (ODD[0], ODD[1]), (ODD[1], "1/3")]])),
+    more=st.integers(0, 4),
+    mode=st.sampled_from(["semantic", "surface"]),
+)
+def test_majority_answer_is_the_vote_of_each_problem(
+    answers: list[str | None], rewards: list[float] | None, equal: set[frozenset[str]], more: int, mode: Any
+) -> None:
+    weights = None if rewards is None else rewards[: len(answers)]
+    wanted = vote(answers, weights, mode=mode, symbolic=NoStep(equal))
+    problem = uuid.UUID(int=7)
+    rows: list[dict[str, Any]] = []
+    for sample, answer in enumerate(answers):
+        key = None if answer is None else canonical_key(answer)
+        said = {"answer": answer, "answer_key": key.text, "answer_status": key.status} if key else {}
+        rows.append({"problem_id": problem, "solution_id": uuid.UUID(int=sample + 1), "sample_index": sample, **said})
+    tables = {
+        "answers": rows,
+        "clusters": [{"problem_id": problem, "answer_key": a.key, "cluster_key": a.to} for a in wanted.attached],
+        "weights": [{"solution_id": uuid.UUID(int=i + 1), "weight": w} for i, w in enumerate(weights or [])],
+    }
+    kind = load_sql_kind(FOLDER / "majority_answer.sql")
+    [row] = run_rows(kind, kind.settings_type(mode=mode, planned_samples=len(answers) + more), tables)
+    if wanted.winner is None:
+        assert row["rule"] == "no answer"
+        return
+    names = ("expected_answer", "votes", "n_valid", "members", "clusters", "is_decided")
+    assert tuple(row[name] for name in names) == (
+        *(wanted.winner, wanted.votes, wanted.n_valid, wanted.n, len(wanted.clusters), wanted.is_decided(more)),
+    )
+    assert row["expected_key"] == (wanted.key if mode == "semantic" else canonical_key(wanted.winner).text)
+    assert (row["weight"], row["weight_margin"]) == pytest.approx((wanted.weight, wanted.margin))
 
 
 def fair_order(rows: list[dict[str, Any]], seed: int) -> list[tuple[uuid.UUID, int]]:
