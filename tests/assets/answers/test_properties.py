@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 import pytest
 from hypothesis import example, given, settings
@@ -25,6 +26,12 @@ ANSWERS = sorted({answer for pair in labelled_pairs() for answer in (pair.a, pai
 
 seeds = st.integers(0, 2**32).map(random.Random)
 numbers = st.integers(2, 99_999)
+
+
+@cache
+def known(answer: str) -> Key:
+    """The key of an answer of the set, once for all tests."""
+    return canonical_key(answer)
 
 
 def decided(text: str) -> str:
@@ -93,7 +100,7 @@ def test_another_digit_is_never_equal_for_the_symbolic_step() -> None:
 @given(st.lists(st.sampled_from(ANSWERS), min_size=3, max_size=3))
 def test_keys_are_transitive(three: list[str]) -> None:
     """True by construction as long as "equal" means equal texts of keys; this holds it for the verdicts of keys."""
-    a, b, c = (canonical_key(answer).text for answer in three)
+    a, b, c = (known(answer).text for answer in three)
     assert not (a == b and b == c and a != c)
 
 
@@ -101,7 +108,7 @@ def test_one_text_has_one_status() -> None:
     """A key never means a decided value for one spelling and an undecided text for another."""
     found: dict[str, Key] = {}
     for answer in ANSWERS:
-        key = canonical_key(answer)
+        key = known(answer)
         assert found.setdefault(key.text, key).status == key.status, answer
 
 
@@ -112,15 +119,15 @@ def test_one_text_has_one_status() -> None:
 def test_safe_rewrites_keep_the_key(name: str) -> None:
     wrong = []
     for answer in ANSWERS:
-        key, rewritten = canonical_key(answer), SAFE[name](answer)
-        if rewritten != answer and canonical_key(rewritten) != key and key.status == "decided":
-            wrong.append(f"{answer!r} is {key.text}, {rewritten!r} is {canonical_key(rewritten).text}")
+        key, rewritten = known(answer), SAFE[name](answer)
+        if rewritten != answer and key.status == "decided" and (found := canonical_key(rewritten)) != key:
+            wrong.append(f"{answer!r} is {key.text}, {rewritten!r} is {found.text}")
     assert not wrong, f"{len(wrong)}:\n" + "\n".join(wrong[:40])
 
 
 @given(st.sampled_from(ANSWERS), st.permutations(sorted(SAFE)))
 def test_safe_rewrites_can_be_combined(answer: str, order: list[str]) -> None:
-    key, text = canonical_key(answer), answer
+    key, text = known(answer), answer
     if key.status == "decided":
         for name in order[:3]:
             text = SAFE[name](text)
