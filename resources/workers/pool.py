@@ -23,7 +23,7 @@ from resources.errors import EngineError, MathloomError
 Status = Literal["answered", "timed_out", "crashed", "not_tried"]
 
 DEFAULT_SECONDS = 0.5
-"""Time of one piece."""
+"""CPU time of one piece; by the clock it may take 1.8 times as long (``PATIENCE`` of the zygote)."""
 DEFAULT_MEMORY_BYTES = 1 << 30
 """Address space of one worker. With sympy loaded it begins at 100 MB."""
 PIECES_PER_WORKER = 1_000
@@ -81,7 +81,8 @@ class WorkerPool:
             target: ``package.module:function``; the function takes one text and returns one. An exception of it is a
                 crash. It is imported in the zygote only.
             workers: Processes; default: as many as this process has processors.
-            seconds: Time of one piece, after which its worker is killed.
+            seconds: CPU time of one piece, after which its worker is killed; 1.8 times as much by the clock. Without
+                Linux, which tells the CPU time of another process, it is time by the clock.
             memory_bytes: Address space of a worker.
             warm_up: Trusted texts that the zygote calls the function with before it forks, to fill caches.
             pieces_per_worker: Pieces after which a worker is replaced.

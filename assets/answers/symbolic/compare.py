@@ -18,7 +18,8 @@ from assets.answers.symbolic.values import Relation, compare_values, evaluate, i
 _UNALIKE = frozenset(
     {"equation value", "list value", "set value", "tuple value", "list tuple", "set tuple", "equation tuple"}
 )
-"""Kinds, in alphabetical order, that are never the same answer, by the policy; other pairs of kinds are unknown."""
+"""Kinds, in alphabetical order, of two whole answers that are never the same, by the policy. All other pairs of kinds
+are unknown."""
 _REFUTING = 2
 """Points that must lie on one curve and off the other, or in one region and outside of the other."""
 
@@ -33,6 +34,8 @@ def compare_answers(a: str, b: str, policy: Policy) -> Relation:
     """The relation of two answers. May take any time and memory: only for processes that are killed on time."""
     try:
         left, right = read_shape(a, policy), read_shape(b, policy)
+        if " ".join(sorted((_kind(left), _kind(right)))) in _UNALIKE:
+            return "different"
         found = _compare(left, right)
         return _compare(right, left) if found == "equal" else found
     except Undecided:
@@ -56,10 +59,12 @@ def _compare(a: Shape, b: Shape) -> Relation:
         )
     if isinstance(a, Group) and isinstance(b, Group) and a.kind == b.kind:
         return _compare_groups(a, b)
-    return "different" if " ".join(sorted((_kind(a), _kind(b)))) in _UNALIKE else "unknown"
+    return "unknown"
 
 
 def _kind(shape: Shape) -> str:
+    if isinstance(shape, Group) and any(isinstance(part, Equation) for part in shape.parts):
+        return "named"  # x = 1, y = 2 may be (1,2)
     return shape.kind if isinstance(shape, Group) else type(shape).__name__.lower()
 
 

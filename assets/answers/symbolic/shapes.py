@@ -6,11 +6,12 @@ processes only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assets.answers.forms.labels import label_before
+from assets.answers.forms.labels import is_symbol, label_before, names_of
 from assets.answers.forms.reader import closing, split, unwrap
 from assets.answers.policy import Policy
 from assets.answers.reading.parser import parse
@@ -31,6 +32,11 @@ _CLOSERS = {"(": ")", "[": "]", "\\langle": "\\rangle"}
 _MATRIX = frozenset({"\\begin{pmatrix}", "\\begin{bmatrix}", "\\begin{matrix}"})
 _REFUSED = frozenset({"\u2248", "\u2260", "\u2026", "\\to", "\\in", "\\setminus", "\u2229", ":", "%", "\\%", "\u00b0"})
 """What the comparison has no rule for; degrees stay where an angle is meant, and that is for the parser to say."""
+
+_POINTS = re.compile(r"[A-Z]{2,}")
+"""A segment, line or vector between points: no product, and AB may not be BA."""
+_ARROWS = re.compile(r"\\(?:vec|over|under|angle|widehat|hat|bar|math(?:cal|frak|bb))")
+"""Marks that make a letter into something else, some of which the reader takes for decoration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ def read_shape(text: str, policy: Policy) -> Shape:
         tokens.pop()
     if policy.strip_units and tokens:
         tokens = without_units(tokens)
-    if any(token[0] == TEXT for token in tokens):
+    if any(token[0] == TEXT or _POINTS.fullmatch(token) for token in tokens) or _ARROWS.search(text):
         raise Undecided
     return _Reader(policy).read(tokens)
 
@@ -122,10 +128,11 @@ class _Reader:
 
     def _items(self, tokens: list[str]) -> tuple[Shape, ...]:
         parts = [part for part in split(tokens, _SEPARATORS)[0] if part]
-        pairs = [label_before(part) for part in parts]
-        if len({label for label, _ in pairs}) == 1 and self._policy.labels_are_names:
-            parts = [part for _, part in pairs]
-            shapes = [self.read(part) for part in parts]
+        pairs = [_label(part) for part in parts]
+        labels = {label for label, _ in pairs}
+        is_one = len(labels) == 1 or not any(label for label, _ in pairs[1:])  # x = 1, 2: one name for all
+        if is_one and self._policy.labels_are_names:
+            shapes = [self.read(part) for _, part in pairs]
         else:
             shapes = [self._related(unwrap(part), is_labelled=True) or self.read(part) for part in parts]
         if any(isinstance(shape, Inequalities) for shape in shapes):
@@ -137,7 +144,7 @@ class _Reader:
         if not signs:
             return None
         if signs == ["="] and self._policy.labels_are_names and not is_labelled:
-            label, rest = label_before(tokens)
+            label, rest = _label(tokens)
             shape = self.read(rest) if label is not None else None
             if shape is not None and not _variables(shape):
                 return shape
@@ -158,6 +165,19 @@ class _Reader:
         if any(not part or _RELATIONS.intersection(part) for part in parts):
             raise Undecided
         return Group("tuple", tuple(self.read(part) for part in parts), tokens[0] + tokens[-1])
+
+
+def _label(tokens: list[str]) -> tuple[str | None, list[str]]:
+    """The label before the equals sign, or after it (``2=x``), and the value. Undecided for ``(y,x)=(1,2)``."""
+    label, rest = label_before(tokens)
+    if label is None and split(tokens, _RELATIONS)[1] == ["="]:
+        at = tokens.index("=")
+        turned = [*tokens[at + 1 :], "=", *tokens[:at]] if is_symbol(tokens[-1]) and at == len(tokens) - 2 else tokens
+        label, rest = label_before(turned)
+    names = names_of(tokens[: tokens.index("=")]) if label is not None else []
+    if names != sorted(names):
+        raise Undecided
+    return label, rest
 
 
 def _values(tokens: Sequence[str]) -> Shape:

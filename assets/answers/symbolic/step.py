@@ -76,7 +76,7 @@ class SymbolicStep:
             cache: Verdicts of earlier builds, or the file of them; None: only for the life of this object.
             budget_s: Time for all calls together, without the start of the processes; None: no limit. What is left
                 then is unknown, and not kept in the cache.
-            seconds: Time of one pair, after which its process is killed.
+            seconds: CPU time of one pair, after which its process is killed; 1.8 times as much by the clock.
             workers: Processes; default: as many as there are processors.
         """
         self.policy = policy

@@ -189,7 +189,7 @@ def test_late_piece_is_killed_and_only_it(pool: WorkerPool, op: str) -> None:
     before, late, *after = ask(pool, "echo a", op, *["echo b"] * 20)
     assert time.monotonic() - start < 2.0
     assert late.status == "timed_out"
-    assert late.ms >= 500.0
+    assert late.ms >= 890.0 if op.startswith("sleep") else late.cpu_ms >= 480.0, late
     assert (late.cpu_ms < 250.0) == op.startswith("sleep")
     assert [found.answer for found in (before, *after)] == ["a"] + ["b"] * 20
 
@@ -289,7 +289,7 @@ def test_interrupt_leaves_the_pool_usable(pool: WorkerPool) -> None:
     timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        list(pool.map(["sleep 0.45"] * 50))
+        list(pool.map(["sleep 0.8"] * 50))
     timer.join()
     assert ask(pool, "echo a")[0].answer == "a"
 

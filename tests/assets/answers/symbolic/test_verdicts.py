@@ -40,6 +40,9 @@ EQUAL = [
     (r"\begin{pmatrix}\sin 2x\\1\end{pmatrix}", r"\begin{bmatrix}2\sin x\cos x\\1\end{bmatrix}"),
     (r"(-\infty,a)\cup(b,\infty)", r"(b,\infty)\cup(-\infty,a)"),
     (r"50\%", "50"),
+    (r"2=x", "x=2"),
+    (r"x=1,-2", "1,-2"),
+    (r"n=7\text{ or }n=-7", r"n=\pm 7"),
 ]
 DIFFERENT = [
     (r"2^{-99}", r"2^{-98}"),
@@ -61,6 +64,10 @@ DIFFERENT = [
     (r"\begin{pmatrix}1\\x\end{pmatrix}", r"\begin{pmatrix}1 & x\end{pmatrix}"),
 ]
 UNKNOWN = [
+    ("(x,y)=(3,-1)", "(y,x)=(3,-1)"),
+    (r"\overrightarrow{AB}", r"\overrightarrow{BA}"),
+    ("AB", "BA"),
+    ("x=1,y=2", "(1,2)"),
     (r"\cos(n\pi)", r"(-1)^n"),  # so only where n is whole
     (r"\sqrt{x^2}", "x"),
     (r"\ln x^2", r"2\ln x"),
@@ -92,16 +99,16 @@ def relations(step: SymbolicStep, pairs: list[tuple[str, str]]) -> list[str]:
 
 
 @pytest.mark.parametrize(("pairs", "relation"), [(EQUAL, "equal"), (DIFFERENT, "different"), (UNKNOWN, "unknown")])
-def test_pairs(step: SymbolicStep, pairs: list[tuple[str, str]], relation: str) -> None:
-    found = relations(step, pairs)
+def test_pairs(patient: SymbolicStep, pairs: list[tuple[str, str]], relation: str) -> None:
+    found = relations(patient, pairs)
     assert [(pair, was) for pair, was in zip(pairs, found, strict=True) if was != relation] == []
-    assert relations(step, [(b, a) for a, b in pairs]) == found
-    assert step.report()["counts"].get("refused by the guard", 0) == 0
+    assert relations(patient, [(b, a) for a, b in pairs]) == found
+    assert patient.report()["counts"].get("refused by the guard", 0) == 0
 
 
 def test_labels_and_lists_follow_the_policy() -> None:
     strict = Policy(labels_are_names=False, lists_are_unordered=False, strip_units=False)
-    with SymbolicStep(strict, workers=1) as other:
+    with SymbolicStep(strict, workers=1, seconds=10.0) as other:
         pairs = [("x=2", "2"), ("x=2", "y=2"), ("1,2", "2,1"), (r"5\text{ cm}", "5"), ("x(x+1)", "x^2+x")]
         assert relations(other, pairs) == ["different", "unknown", "different", "unknown", "equal"]
 
@@ -151,7 +158,7 @@ def test_hostile_texts_end_in_time_and_harm_nobody(step: SymbolicStep, tmp_path:
     ]
     found = step.compare([*pairs, ("x(x+1)", "x^2+x")])
     assert found[-1].relation == "equal"
-    assert max(comparison.ms for comparison in found) < 1_000.0
+    assert max(comparison.ms for comparison in found) < 1_500.0  # 900, and what a busy machine adds
     assert {one.relation for one, pair in zip(found, pairs, strict=False) if any(c in pair[0] for c in codes)} == {
         "unknown"
     }
@@ -168,8 +175,8 @@ FORMULAS = st.lists(st.sampled_from(ATOMS), min_size=1, max_size=4).flatmap(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(formula=FORMULAS)
-def test_rewrites_are_never_different_and_changes_never_equal(step: SymbolicStep, formula: str) -> None:
-    same, more, twice = step.compare(
+def test_rewrites_are_never_different_and_changes_never_equal(patient: SymbolicStep, formula: str) -> None:
+    same, more, twice = patient.compare(
         [
             (formula, f"({formula})+x-x"),
             (formula, f"({formula})+\\frac{{1}}{{10^{{30}}}}"),
