@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assets.answers.ballots import UNITS
+from assets.answers.key import canonical_key
 from assets.answers.vote import Vote, vote
 from dagster_project.answer_files.voting import VoteWishes, vote_file
 from dagster_project.cli import main
@@ -231,7 +232,7 @@ def test_the_summary_as_json_and_by_a_process_of_its_own(tmp_path: Path) -> None
 
 
 class Inside:
-    """A symbolic step that says equal where the braces hold the same."""
+    """A symbolic step that says equal where the braces hold the same answer."""
 
     class Found:
         def __init__(self, relation: str) -> None:
@@ -243,7 +244,7 @@ class Inside:
     @staticmethod
     def _core(text: str) -> str:
         found = re.fullmatch(r"\\[a-z]+\{(.*)\}", text)
-        return found[1] if found else text
+        return canonical_key(found[1] if found else text).text
 
 
 POOL = ["1/2", "0.5", "1/3", "0.3333", "0.33333", "0.33330", "33331/100000", "2", "2.0", "7", r"\pi", "3.1416", None]
