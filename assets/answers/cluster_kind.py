@@ -53,7 +53,7 @@ class FindClusters(TableKind):
     settings_type: ClassVar[type[Settings]] = ClusterSettings
     inputs: ClassVar[Mapping[str, Input]] = {
         "answers": Input(ANSWER, "Answers with their keys."),
-        "expected": Input(
+        "known": Input(
             EXPECTED, "The right answers, where they are known: keys are compared with them alone.", optional=True
         ),
         "weights": Input(WEIGHT, "Rewards, where the vote uses them.", optional=True),
@@ -70,7 +70,7 @@ class FindClusters(TableKind):
         clusters = Clusters(
             job.session,
             job.settings.policy,
-            has_expected=bool(job.inputs.get("expected")),
+            has_known=bool(job.inputs.get("known")),
             has_weights=bool(job.inputs.get("weights")),
         )
         if job.settings.attach_decimals:

@@ -5,10 +5,10 @@ DuckDB session, which spills; Python sees only the spellings of possible decimal
 however many problems ask for it) and the pairs found equal. A pure key vote would need none of this: here is what keys
 alone cannot decide, and nothing here ever joins two different decided keys but for a rounded decimal and its number.
 
-Where the right answer is given (``expected``), keys are compared with it alone; else with each other, as a vote needs.
+Where the right answer is known (``known``), keys are compared with it alone; else with each other, as a vote needs.
 
 No Dagster. The session has the relations ``answers`` (problem_id, sample_index, answer, answer_key, answer_status, and
-solution_id if there are weights), and ``expected`` (problem_id, expected_answer, expected_key) and ``weights``
+solution_id if there are weights), and ``known`` (problem_id, expected_answer, expected_key) and ``weights``
 (solution_id, weight) where they are announced.
 """
 
@@ -81,7 +81,7 @@ class Clusters:
         session: duckdb.DuckDBPyConnection,
         policy: Policy = DEFAULT,
         *,
-        has_expected: bool = False,
+        has_known: bool = False,
         has_weights: bool = False,
     ) -> None:
         """Count the keys of every problem.
@@ -89,13 +89,13 @@ class Clusters:
         Args:
             session: Where the relations are; tables ``cl_...`` are made in it and dropped by :meth:`close`.
             policy: That of the keys.
-            has_expected: Compare with the relation ``expected``, not among the answers.
+            has_known: Compare with the relation ``known``, not among the answers.
             has_weights: Rank by the weights of the relation ``weights`` (0 where a solution has none), not by votes.
         """
         self.report = Report()
         self._session = session
         self._policy = policy
-        self._has_expected = has_expected
+        self._has_known = has_known
         self._moves = Spool(session, "cl_moves", _MOVES)
         self._verdicts = Spool(session, "cl_verdicts", _VERDICTS)
         began = time.monotonic()
@@ -111,7 +111,7 @@ class Clusters:
         from assets.answers.decimals import rounds_to, written_decimal
 
         began = time.monotonic()
-        self._run(sql.NEAR.format(exact=sql.EXACT_OF_GOLD if self._has_expected else sql.EXACT_OF_VOTES))
+        self._run(sql.NEAR.format(exact=sql.EXACT_OF_GOLD if self._has_known else sql.EXACT_OF_VOTES))
         written = Spool(self._session, "cl_decimals", {"answer": "varchar", "decimal": "varchar"})
         for batch in written.read(sql.SPELLINGS_TO_READ):
             read = [written_decimal(answer, self._policy) for answer in batch.column("answer").to_pylist()]
@@ -160,7 +160,7 @@ class Clusters:
         self._verdicts.close()
 
     def _find_pairs(self) -> None:
-        given = self._has_expected
+        given = self._has_known
         self._run(
             sql.GROUPS.format(open=sql.OPEN_OF_GOLD if given else sql.OPEN_OF_VOTES, given=sql.GIVEN if given else "")
         )

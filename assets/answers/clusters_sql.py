@@ -79,7 +79,7 @@ where
 EXACT_OF_VOTES = "select problem_id, answer_key as exact_key, about, false as is_given from numbers"
 EXACT_OF_GOLD = f"""
     select problem_id, expected_key as exact_key, {_VALUE.format(key="expected_key")} as about, true as is_given
-    from expected where starts_with(expected_key, 'q:') or starts_with(expected_key, 'n:')
+    from known where starts_with(expected_key, 'q:') or starts_with(expected_key, 'n:')
 """  # noqa: S608
 
 SPELLINGS_TO_READ = """
@@ -169,13 +169,13 @@ from grouped
 """  # noqa: S608
 OPEN_OF_VOTES = "select problem_id from cl_keys group by problem_id having count(*) > 1 and not bool_and(is_decided)"
 OPEN_OF_GOLD = f"""
-    select e.problem_id from expected as e join cl_keys as k using (problem_id)
+    select e.problem_id from known as e join cl_keys as k using (problem_id)
     group by e.problem_id having not bool_and(k.is_decided) or min(e.expected_key) like '{UNDECIDED}%'
 """  # noqa: S608
 GIVEN = """
     union all
     select e.problem_id, e.expected_key, true, 0, 0, 2147483647, true
-    from expected as e semi join (select problem_id from cl_keys) using (problem_id)
+    from known as e semi join (select problem_id from cl_keys) using (problem_id)
 """
 
 # Which pairs can matter. In one problem let w and f be the weight and the earliest sample of the leading group. A group
@@ -254,7 +254,7 @@ from asked as q
 join spellings as l on l.answer_key = q.low
 join spellings as h on h.answer_key = q.high
 """
-GIVEN_SPELLINGS = "union all select expected_key, expected_answer from expected"
+GIVEN_SPELLINGS = "union all select expected_key, expected_answer from known"
 IN_ORDER = "select low, high, answer_low, answer_high from cl_questions order by concerned desc, low, high"
 
 EQUAL_PAIRS = """

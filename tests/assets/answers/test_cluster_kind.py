@@ -49,7 +49,7 @@ def answers(problems: list[list[str | None]]) -> pa.Table:
     return table_of(ANSWER, rows)
 
 
-def expected(given: list[str]) -> pa.Table:
+def known(given: list[str]) -> pa.Table:
     rows = [
         {"problem_id": problem_id(f"problem {i}"), "expected_answer": a, "expected_key": canonical_key(a).text}
         for i, a in enumerate(given)
@@ -89,7 +89,7 @@ def test_decimals_can_be_left_alone(run_table_kind: Any) -> None:
 
 def test_what_is_expected_is_what_keys_are_compared_with(run_table_kind: Any) -> None:
     given = answers([["0.3333", "1/4", TWO], ["1/3", "0.3333"]])
-    ran = run_table_kind(FindClusters(), NO_STEP, answers=given, expected=expected(["1/3", "2"]))
+    ran = run_table_kind(FindClusters(), NO_STEP, answers=given, known=known(["1/3", "2"]))
     assert [(row["problem_id"], row["cluster_key"]) for row in ran.rows("clusters")] == [(name(0), "q:1/3")]
     assert ran.facts["answers"]["pairs"] == 1
 

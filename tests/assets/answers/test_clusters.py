@@ -50,7 +50,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBP
             "create table answers (solution_id uuid, problem_id uuid, sample_index integer,"
             " answer varchar, answer_key varchar, answer_status varchar)"
         )
-        connection.execute("create table expected (problem_id uuid, expected_answer varchar, expected_key varchar)")
+        connection.execute("create table known (problem_id uuid, expected_answer varchar, expected_key varchar)")
         connection.execute("create table weights (solution_id uuid, weight double)")
         yield connection
 
@@ -64,10 +64,10 @@ def run(session: duckdb.DuckDBPyConnection) -> Callable[..., Ran]:
         problems: Sequence[Sequence[str | None]],
         symbolic: Comparer | None = None,
         *,
-        expected: Sequence[str | None] | None = None,
+        known: Sequence[str | None] | None = None,
         weights: Sequence[Sequence[float]] | None = None,
     ) -> Ran:
-        for table in ("answers", "expected", "weights"):
+        for table in ("answers", "known", "weights"):
             session.execute(f"delete from {table}")  # noqa: S608
         for number, answers in enumerate(problems):
             for sample, answer in enumerate(answers):
@@ -79,11 +79,11 @@ def run(session: duckdb.DuckDBPyConnection) -> Callable[..., Ran]:
                 )
                 if weights is not None:
                     session.execute("insert into weights values (?, ?)", [solution, weights[number][sample]])
-        for number, answer in enumerate(expected or ()):
+        for number, answer in enumerate(known or ()):
             if answer is not None:
                 row = [uuid.UUID(int=number), answer, canonical_key(answer).text]
-                session.execute("insert into expected values (?, ?, ?)", row)
-        clusters = Clusters(session, has_expected=expected is not None, has_weights=weights is not None)
+                session.execute("insert into known values (?, ?, ?)", row)
+        clusters = Clusters(session, has_known=known is not None, has_weights=weights is not None)
         clusters.attach_decimals()
         clusters.compare(symbolic)
         moves = clusters.moves().read_all().to_pylist()
@@ -91,7 +91,7 @@ def run(session: duckdb.DuckDBPyConnection) -> Callable[..., Ran]:
         report = clusters.report
         clusters.close()
         left = [name for (name,) in session.execute("select table_name from duckdb_tables()").fetchall()]
-        assert sorted(left) == ["answers", "expected", "weights"]
+        assert sorted(left) == ["answers", "known", "weights"]
         found: list[dict[str, tuple[str, str]]] = [{} for _ in problems]
         for move in moves:
             number = uuid.UUID(bytes=bytes(getattr(move["problem_id"], "bytes", move["problem_id"]))).int
@@ -132,9 +132,9 @@ def test_decimals(run: Callable[..., Ran], answers: list[str | None], moves: dic
 
 def test_decimals_join_what_is_expected_and_nothing_else(run: Callable[..., Ran]) -> None:
     problem = ["0.3333", "33331/100000", "0.6667", "2/3"]
-    assert run([problem], expected=["1/3"]).moves == [{key("0.3333"): (key("1/3"), "decimal")}]
-    assert run([problem], expected=["0.3333"]).moves == [{}]
-    assert run([problem], expected=[None]).moves == [{}]
+    assert run([problem], known=["1/3"]).moves == [{key("0.3333"): (key("1/3"), "decimal")}]
+    assert run([problem], known=["0.3333"]).moves == [{}]
+    assert run([problem], known=[None]).moves == [{}]
 
 
 def test_counts_of_a_problem(run: Callable[..., Ran]) -> None:
@@ -155,11 +155,11 @@ def test_a_vote_of_raw_texts_can_have_another_winner(run: Callable[..., Ran]) ->
 
 def test_what_is_undecided_is_compared_with_what_is_expected(run: Callable[..., Ran]) -> None:
     symbolic = Truth([ODD[0], "5"], [ODD[1], ODD[2]])
-    ran = run([[ODD[0], ODD[1], ODD[2], "5", "6"], [ODD[0], "6"]], symbolic, expected=["5", None])
+    ran = run([[ODD[0], ODD[1], ODD[2], "5", "6"], [ODD[0], "6"]], symbolic, known=["5", None])
     assert ran.moves == [{key(ODD[0]): ("q:5", "symbolic")}, {}]
     assert sorted(tuple(sorted(pair)) for pair in symbolic.asked) == [("5", odd) for odd in ODD[:3]]
     # An undecided expected answer: decided keys are compared too, and name both; a second one stays out.
-    ran = run([["5", "5", "6"]], Truth([ODD[0], "5", "6"]), expected=[ODD[0]])
+    ran = run([["5", "5", "6"]], Truth([ODD[0], "5", "6"]), known=[ODD[0]])
     assert ran.moves == [{key(ODD[0]): ("q:5", "symbolic")}]
 
 
