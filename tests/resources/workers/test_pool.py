@@ -398,6 +398,7 @@ def test_parent_that_ends_or_is_interrupted_leaves_nothing(folder: Path) -> None
     parent.communicate()
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12 warns of forks
 def test_forked_child_has_workers_of_its_own(pool: WorkerPool) -> None:
     ask(pool, "echo a")
     zygote = pool.pid

@@ -201,6 +201,7 @@ def test_a_kill_loses_nothing_that_was_written(file: Path) -> None:
     cache.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python 3.12 warns of forks
 def test_a_forked_child_opens_its_own(file: Path) -> None:
     cache = VerdictCache(file)
     cache.put(identity(1), Found("equal", 0))
