@@ -66,6 +66,7 @@ def after_build(outcome: Outcome) -> dict[str, Any]:
             shown |= requests_of_build(outcome.requests)
     if outcome.throughput:
         shown["throughput"] = dg.MetadataValue.md(throughput_markdown(outcome.throughput))
+    shown |= answers_of_version(version.facts.get("answers", {}))
     for name, bars in version.facts.get("histograms", {}).items():
         title = f"histogram: {cell(name, 40)}"
         shown[title] = dg.MetadataValue.md(as_markdown(title, bar_chart(bars)))
@@ -73,6 +74,7 @@ def after_build(outcome: Outcome) -> dict[str, Any]:
     shown["seconds"] = round(outcome.seconds, 3)
     if outcome.peak_mb is not None:
         shown["peak memory (MB)"] = round(outcome.peak_mb)
+    shown |= measured_of_build(outcome.measured)
     if version.manifest["files"]:
         shown["files"] = dg.MetadataValue.json([f["path"] for f in version.manifest["files"]])
     return {
@@ -108,6 +110,30 @@ def requests_of_build(counts: RequestCounts) -> dict[str, int | float]:
         shown["GPU-hours"] = round(counts.gpu_hours, 4)
     if counts.currency:
         shown[f"cost ({cell(counts.currency, 8)})"] = round(counts.cost, 4)
+    return shown
+
+
+def answers_of_version(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of a stage that reads or compares answers, as numbers that the UI plots."""
+    shown: dict[str, Any] = {}
+    for name, value in facts.items():
+        for what, count in value.items() if isinstance(value, Mapping) else [("", value)]:
+            shown[f"answers: {cell(name, 40).replace('_', ' ')}{what and ', ' + cell(what, 40)}"] = count
+    if facts.get("votes"):
+        shown["answers: votes like raw texts (share)"] = round(facts["votes_like_raw_texts"] / facts["votes"], 4)
+    return shown
+
+
+def measured_of_build(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """What a kind measured: numbers as they are, pieces of text as table cells with their milliseconds."""
+    shown: dict[str, Any] = {}
+    for name, value in measured.items():
+        if isinstance(value, int | float):
+            shown[name] = value
+        elif value:
+            schema = dg.TableSchema(columns=[dg.TableColumn("ms", "float"), dg.TableColumn("text", "string")])
+            records = [dg.TableRecord({"ms": round(ms, 3), "text": cell(text)}) for ms, text in value]
+            shown[name] = dg.MetadataValue.table(records=records, schema=schema)
     return shown
 
 

@@ -15,7 +15,7 @@ from dagster_project.console import talk
 from dagster_project.language.resolved import Project, Recipe
 from dagster_project.running.outcome import Outcome, RequestCounts
 from dagster_project.terminal.progress import BarProgress, PlainProgress, progress_for
-from dagster_project.terminal.summary import WIDTH, summary, totals_line
+from dagster_project.terminal.summary import WIDTH, answers_line, summary, totals_line
 from resources.errors import MathloomError
 
 if TYPE_CHECKING:
@@ -243,6 +243,8 @@ def _say_totals(recipe: Recipe, outcomes: Sequence[Outcome], seconds: float) -> 
     console = talk()
     console.print()
     console.print(totals_line(f"{recipe.name} ({recipe.profile})", outcomes, seconds), markup=False, soft_wrap=True)
+    if answers := answers_line(outcomes):
+        console.print(answers, markup=False, soft_wrap=True)
     pending = sum(o.pending for o in outcomes)
     if pending:
         console.print(f"{pending} request(s) failed; the next build asks for them again.", markup=False)

@@ -152,3 +152,19 @@ def _paid(outcomes: Sequence[Outcome]) -> str:
         sums[unit] = sums.get(unit, 0.0) + spent
     words = [f"{amount(spent)} {unit}" for unit, spent in sorted(sums.items()) if spent]
     return f"{' and '.join(words)} spent. " if words else ""
+
+
+def answers_line(outcomes: Sequence[Outcome]) -> str:
+    """How answers were read and compared, over all stages that say so; empty if none does or nothing was in doubt."""
+    facts = [outcome.version.facts.get("answers", {}) for outcome in outcomes]
+    words = []
+    undecided = sum(said.get("undecided", 0) for said in facts)
+    if keys := sum(said.get("keys", 0) for said in facts):
+        words.append(f"{short(undecided, EXACT)} of {short(keys, EXACT)} keys undecided")
+    if pairs := sum(said.get("pairs", 0) for said in facts):
+        unknown = sum(said.get("unknown", 0) for said in facts)
+        words.append(f"{short(unknown, EXACT)} of {short(pairs, EXACT)} pairs unknown")
+    if votes := sum(said.get("votes", 0) for said in facts):
+        alike = sum(said.get("votes_like_raw_texts", 0) for said in facts)
+        words.append(f"{share(alike, votes)} of the votes as by raw texts")
+    return f"Answers:  {', '.join(words)}." if words else ""

@@ -9,7 +9,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from dagster_project.metadata import after_build, funnel_markdown
+from dagster_project.metadata import after_build, answers_of_version, funnel_markdown, measured_of_build
 from dagster_project.pictures import INLINE
 from dagster_project.running.outcome import Outcome, RequestCounts
 from dagster_project.running.throughput import Point
@@ -191,3 +191,25 @@ def test_the_funnel_is_a_table() -> None:
 
 def test_the_folder_is_a_path(versions: dict[str, Version]) -> None:
     assert Path(after_build(outcome(versions["table"]))["mathloom/folder"].value).is_dir()
+
+
+def test_answers_are_numbers_that_can_be_plotted() -> None:
+    facts = {"keys": 12, "votes": 8, "votes_like_raw_texts": 6, "by_status": {"decided": 5, "no box": 1}}
+    assert answers_of_version(facts) == {
+        "answers: keys": 12,
+        "answers: votes": 8,
+        "answers: votes like raw texts": 6,
+        "answers: by status, decided": 5,
+        "answers: by status, no box": 1,
+        "answers: votes like raw texts (share)": 0.75,
+    }
+    assert answers_of_version({}) == {}
+
+
+def test_what_was_measured_is_numbers_and_escaped_texts() -> None:
+    shown = measured_of_build({"seconds: keys": 1.5, "slowest answers": [(7.1234, HOSTILE)], "slowest pairs": []})
+    assert list(shown) == ["seconds: keys", "slowest answers"]
+    [record] = shown["slowest answers"].records
+    assert record.data["ms"] == 7.123
+    assert "\x1b" not in record.data["text"]
+    assert len(record.data["text"]) <= 170

@@ -174,7 +174,7 @@ def test_majority_answer_is_the_vote_of_each_problem(
         "weights": [{"solution_id": uuid.UUID(int=i + 1), "weight": w} for i, w in enumerate(weights or [])],
     }
     kind = load_sql_kind(FOLDER / "majority_answer.sql")
-    [row] = run_rows(kind, kind.settings_type(mode=mode, planned_samples=len(answers) + more), tables)
+    [row] = run_rows(kind, kind.settings_type(**{"mode": mode, "planned_samples": len(answers) + more}), tables)
     if wanted.winner is None:
         assert row["rule"] == "no answer"
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -13,8 +13,9 @@ from dagster_project.running.outcome import CheckResult, Outcome, RequestCounts
 class Rows:
     """As much of a version as a terminal asks for."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, facts: Mapping[str, Any]) -> None:
         self._rows = rows
+        self.facts = facts
 
     def row_count(self, _table: str = "rows") -> int:
         return self._rows
@@ -22,13 +23,15 @@ class Rows:
 
 @pytest.fixture
 def outcome() -> Callable[..., Outcome]:
-    def make(stage: str = "solutions", rows: int = 180, passed: int = 2, warned: int = 0, **others: Any) -> Outcome:
+    def make(
+        stage: str = "solutions", rows: int = 180, passed: int = 2, warned: int = 0, facts: Any = None, **others: Any
+    ) -> Outcome:
         checks = [CheckResult(f"c{i}", i >= warned, False, "") for i in range(passed + warned)]
         fields: dict[str, Any] = {
             "stage": stage,
             "kind": "generation.sample",
             "state": "built",
-            "version": Rows(rows),
+            "version": Rows(rows, facts or {}),
             "fingerprint": "f",
             "funnel": {"main": "problems", "rows_in": {"problems": 60, "votes": 5}, "rows_out": rows, "rejected": {}},
             "checks": checks,

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from dagster_project.running.outcome import Outcome, RequestCounts
-from dagster_project.terminal.summary import summary, totals_line
+from dagster_project.terminal.summary import answers_line, summary, totals_line
 
 Make = Callable[..., Outcome]
 
@@ -108,4 +108,15 @@ def test_totals(outcome: Make) -> None:
 def test_totals_of_a_build_that_asked_nothing(outcome: Make) -> None:
     assert totals_line("sums (scripted)", [outcome()], 1.2) == (
         "sums (scripted): 1 stage in 1.2 s. 0 completions generated (0 tokens), 0 reused. 2 of 2 checks passed."
+    )
+
+
+def test_what_was_in_doubt_about_answers(outcome: Make) -> None:
+    some = {"keys": 1_000, "undecided": 7, "pairs": 0, "votes": 500, "votes_like_raw_texts": 490}
+    more = {"keys": 200, "undecided": 1, "pairs": 9, "unknown": 2, "votes": 100, "votes_like_raw_texts": 100}
+    outcomes = [outcome(), outcome(facts={"answers": {"by_status": {"decided": 3}}})]
+    assert answers_line(outcomes) == ""
+    outcomes += [outcome(facts={"answers": some}), outcome(facts={"answers": more})]
+    assert answers_line(outcomes) == (
+        "Answers:  8 of 1,200 keys undecided, 2 of 9 pairs unknown, 98.3 % of the votes as by raw texts."
     )
