@@ -18,7 +18,7 @@ from typing import Literal
 
 Rewrite = Callable[[str], str]
 
-_SINGLE = re.compile(r"([\^_])([0-9a-z])(?![0-9a-z])")
+_SINGLE = re.compile(r"([\^_])([0-9a-z])(?![0-9a-z]|\.[0-9])")
 _FRACTION = re.compile(r"\\frac\s*([0-9])\s*([0-9])(?![0-9])")
 _ROOT = re.compile(r"\\sqrt\s*([0-9])(?![0-9])")
 _OPEN, _CLOSE = re.compile(r"(?<!\\)[(\[]"), re.compile(r"(?<!\\)[)\]]")
@@ -89,7 +89,7 @@ def _stretched(text: str) -> str:
 
 def _closer(text: str) -> str:
     r"""``\!`` after each plus and equals sign, where no number or word can hold it."""
-    return text if "\\text" in text else re.sub(r"([+=])(?=[ 0-9a-z\\(])", r"\1\!", text)
+    return text if "\\text" in text else re.sub(r"(?<![0-9][eE])([+=])(?=[ 0-9a-z\\(])", r"\1\!", text)
 
 
 def _braced(text: str) -> str:

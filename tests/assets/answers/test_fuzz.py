@@ -74,7 +74,9 @@ def test_answers_of_a_file(tmp_path: Path) -> None:
         ("dollars", r"\$7", r"\$7"),
         ("box", "{1", "{1"),
         ("braces round single tokens", r"\frac12+x^2+x^10", r"\frac{1}{2}+x^{2}+x^10"),
+        ("braces round single tokens", "x^2.5+x_1", "x^2.5+x_{1}"),
         ("negative space", "x+1=2", r"x+\!1=\!2"),
+        ("negative space", "1e+5", "1e+5"),
         ("display fractions", r"\frac12+\cfrac12", r"\dfrac12+\cfrac12"),
     ],
 )
