@@ -27,8 +27,10 @@ from dagster_project.answer_files import voting_sql as sql
 from dagster_project.answer_files.chunks import Chunk, read_chunks, require_columns
 from dagster_project.answer_files.column import Column, clean_text
 from dagster_project.answer_files.workplace import Say, name_answers, session_beside, ticker
+from dagster_project.registry import SHIPPED_SQL
 from dagster_project.row_files.reading import is_parquet
 from dagster_project.row_files.writing import check_target, writing
+from dagster_project.sqlfiles.kind import load_sql_kind
 from resources.errors import FileError
 from resources.spool import Spool
 from resources.sql import sql_errors
@@ -118,10 +120,7 @@ def vote_file(
             session.execute(sql.PROBLEMS)
             _name(session, rows, wishes, told, say)
             _cluster(session, wishes, symbolic, told)
-            session.execute(sql.CLUSTERS)
-            _find_decided(session, rows, wishes, has_symbolic=symbolic is not None)
-            session.execute(sql.RESULTS, {"min_votes": wishes.min_votes, "min_share": wishes.min_share})
-            _sum_up(session, wishes, told)
+            _count(session, wishes, told)
             _write(session, rows, output, id_type, wishes, told)
     return told
 
@@ -219,7 +218,7 @@ def _sql_type(session: duckdb.DuckDBPyConnection, table: pa.Table) -> str:
 
 
 def _name(session: duckdb.DuckDBPyConnection, rows: Spool, wishes: VoteWishes, told: Voted, say: Say) -> None:
-    """The relation ``answers`` of :mod:`assets.answers.clusters`, and ``weights`` if there are any."""
+    """The relations ``answers`` and ``weights``; the latter is empty if samples have none."""
     if wishes.mode == "surface":
         session.execute(sql.SURFACE_KEYS)
     else:
@@ -228,14 +227,13 @@ def _name(session: duckdb.DuckDBPyConnection, rows: Spool, wishes: VoteWishes, t
         told.key_seconds, told.slow_keys = keys.seconds, keys.slowest
         [[told.undecided]] = session.execute(sql.UNDECIDED).fetchall()
     session.execute(sql.ANSWERS.format(solution_id=sql.ROW_ID if told.weights else "null::uuid"))
-    if told.weights:
-        session.execute(sql.WEIGHTS)
-    session.execute(sql.SPELLED)
+    session.execute(sql.WEIGHTS)
+    session.execute("drop table vote_rows")
 
 
 def _cluster(session: duckdb.DuckDBPyConnection, wishes: VoteWishes, symbolic: Comparer | None, told: Voted) -> None:
-    """Keys that count as another key of their problem, as the table ``vote_moves``."""
-    moves = Spool(session, "vote_moves", sql.MOVES)
+    """The relation ``clusters``: keys that count as another key of their problem."""
+    moves = Spool(session, "clusters", sql.MOVES)
     if wishes.mode == "surface":
         return
     clusters = Clusters(session, wishes.policy, has_weights=told.weights is not None)
@@ -249,25 +247,18 @@ def _cluster(session: duckdb.DuckDBPyConnection, wishes: VoteWishes, symbolic: C
     clusters.close()
 
 
-def _find_decided(session: duckdb.DuckDBPyConnection, rows: Spool, wishes: VoteWishes, *, has_symbolic: bool) -> None:
-    """Which problems no further sample can change, if somebody asks."""
-    if wishes.planned_samples is None:
-        session.execute(sql.UNASKED)
-        return
-    from assets.answers.decimals import written_decimal
-
-    decimals = Spool(session, "vote_decimals", {"answer": "varchar"})
-    is_semantic = wishes.mode == "semantic"
-    if is_semantic and wishes.attach_decimals:
-        for batch in rows.read(sql.LIKE_DECIMALS):
-            answers = batch.column(0).to_pylist()
-            is_decimal = pa.array([written_decimal(answer, wishes.policy) is not None for answer in answers])
-            decimals.add(pa.table({"answer": batch.column(0).filter(is_decimal)}))
-    session.execute(sql.BALLOTS, {"undecided_move": is_semantic and has_symbolic})
-    session.execute(sql.DECIDED, {"planned": wishes.planned_samples, "max_weight": wishes.max_weight})
-
-
-def _sum_up(session: duckdb.DuckDBPyConnection, wishes: VoteWishes, told: Voted) -> None:
+def _count(session: duckdb.DuckDBPyConnection, wishes: VoteWishes, told: Voted) -> None:
+    """The vote, by the file of SQL with which recipes vote."""
+    kind = load_sql_kind(SHIPPED_SQL / "majority_answer.sql")
+    said = {
+        "mode": wishes.mode,
+        "min_votes": wishes.min_votes,
+        "min_share": wishes.min_share,
+        "planned_samples": wishes.planned_samples or 0,
+        "max_weight": wishes.max_weight,
+    }
+    parameters = kind.parameters(kind.settings_type.model_validate(said))
+    session.execute(sql.RESULTS.format(votes=kind.file.select), {**parameters, "is_weighted": told.weights is not None})
     [totals] = session.execute(sql.TOTALS).fetchall()
     told.problems, told.accepted, told.unanimous, decided = totals
     told.decided = None if wishes.planned_samples is None else decided
