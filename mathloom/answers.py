@@ -7,5 +7,6 @@ from assets.answers.extract import extract_boxed
 from assets.answers.key import Key, canonical_key
 from assets.answers.policy import DEFAULT, Policy
 from assets.answers.verdict import Verdict, equivalent
+from assets.answers.vote import Vote, vote
 
-__all__ = ["DEFAULT", "Key", "Policy", "Verdict", "canonical_key", "equivalent", "extract_boxed"]
+__all__ = ["DEFAULT", "Key", "Policy", "Verdict", "Vote", "canonical_key", "equivalent", "extract_boxed", "vote"]

@@ -79,11 +79,13 @@ where
     and key_gold != key_pred and status_gold = 'decided' and status_pred = 'decided'
     and regexp_matches(pred, '([0-9].*){4}') and regexp_matches(key_gold, '^[qn]:') and starts_with(key_pred, 'q:')
 """
+# Pairs of many rows first: the budget may not reach the others.
 _OPEN = """
-select distinct gold, pred
+select gold, pred
 from graded_keyed
 where not is_bad and key_gold != key_pred and (status_gold = 'undecided' or status_pred = 'undecided')
-order by gold, pred
+group by gold, pred
+order by count(*) desc, gold, pred
 """
 _VERDICTS = """
 create view graded_verdicts as
