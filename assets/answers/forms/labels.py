@@ -12,7 +12,22 @@ from assets.answers.reading.undecided import Undecided
 
 MAX_LABEL = 16
 """Tokens of a label."""
-_MARKS = frozenset({"\\angle", "\\measuredangle", "\\triangle", "\\overline", "{", "}", "|", "'", "\\widehat", "\\hat"})
+_MARKS = frozenset(
+    {
+        "\\angle",
+        "\\measuredangle",
+        "\\triangle",
+        "\\overline",
+        "{",
+        "}",
+        "|",
+        "'",
+        "\\widehat",
+        "\\hat",
+        "\\vec",
+        "\\overrightarrow",
+    }
+)
 
 
 def label_of(tokens: Sequence[str]) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from assets.answers.forms import reals
 from assets.answers.forms.labels import label_before
 from assets.answers.forms.reader import Reader, closing, joined, split
-from assets.answers.forms.relations import CONDITIONS, RELATIONS, condition, end, set_of
+from assets.answers.forms.relations import CONDITIONS, RELATIONS, condition, end, endless, set_of
 from assets.answers.reading.tokens import AND, OR
 from assets.answers.reading.undecided import Undecided
 
@@ -69,6 +69,8 @@ def _set(reader: Reader, inner: list[str]) -> str:
     if not inner:
         return "l:()"
     has_bar = len(split(inner, {"|", ":"})[0]) == 2
+    if has_bar and (found := endless(inner)) is not None:
+        return found
     if has_bar or CONDITIONS.intersection(inner):
         return reals.show(set_of(inner))
     if any(token in RELATIONS for token in inner):

@@ -3,12 +3,13 @@ r"""Which shape an answer has: tries each reader where one of its marks stands a
 from __future__ import annotations
 
 from assets.answers.forms import words
+from assets.answers.forms.families import MODULI, congruence, family, ordinal
 from assets.answers.forms.labels import marked_name
 from assets.answers.forms.lists import SEPARATORS, bracketed, listed
 from assets.answers.forms.matrices import matrix
 from assets.answers.forms.numerals import based, measures, ratio, unit_name
-from assets.answers.forms.reader import joined, unwrap
-from assets.answers.forms.relations import RELATIONS, SETS, real_set, relation
+from assets.answers.forms.reader import joined, split, unwrap
+from assets.answers.forms.relations import RELATIONS, SETS, end, real_set, relation
 from assets.answers.policy import Policy
 from assets.answers.reading.parser import parse
 from assets.answers.reading.tokens import AND, DOTS, TEXT, tokenize
@@ -35,9 +36,11 @@ class ShapeReader:
         """The text of the key of ``tokens``. Undecided when no reader knows them."""
         if not tokens or self.nesting > MAX_NESTING:
             raise Undecided
+        if tokens == ["."]:
+            raise Undecided
         self.nesting += 1
         try:
-            return self._key(unwrap(tokens), is_part)
+            return self._key(_without_stop(unwrap(_without_stop(tokens))), is_part)
         finally:
             self.nesting -= 1
 
@@ -49,9 +52,7 @@ class ShapeReader:
             if tokens[0][0] == TEXT:
                 return self.key(tokenize(tokens[0][1:]), is_part=is_part)
         if DOTS in tokens:
-            return "p:" + "".join(
-                token.casefold() for token in tokens if token not in {"{", "}"}
-            )  # a pattern is compared as it is written
+            return _pattern(tokens)
         found = self._shape(tokens)
         if found is not None:
             return found
@@ -60,25 +61,40 @@ class ShapeReader:
     def _shape(self, tokens: list[str]) -> str | None:
         if any(token.startswith("\\begin") for token in tokens):
             return matrix(self, tokens) if not RELATIONS.intersection(tokens) else relation(self, tokens)
-        found = words.choice(tokens) or words.calendar(tokens)
+        found = words.choice(tokens) or words.calendar(tokens) or ordinal(tokens)
         if found is not None:
             return found
+        return self._phrase(tokens) or self._set_or_relation(tokens)
+
+    def _phrase(self, tokens: list[str]) -> str | None:
+        """Headings, residues, names of figures, choices with their content."""
+        if (bare := words.without_heading(tokens)) is not tokens:
+            return self.key(bare)
+        if MODULI.intersection(tokens):
+            return congruence(tokens)
         if (name := marked_name(tokens)) is not None:
             return words.word(name, self.policy)
         chosen = words.labelled_choice(tokens)
         if chosen is not None:
             rest = tokens[chosen[1] :] if chosen[1] else [TEXT + tokens[0].partition(")")[2], *tokens[1:]]
             return f"{chosen[0]}={self.key(rest)}"
+        return None
+
+    def _set_or_relation(self, tokens: list[str]) -> str | None:
         present = _MARKS.intersection(tokens)
         if not present:
             return None
         if AND in present and (found := measures(self, tokens)) is not None:
+            return found
+        if "\\in" in present and (found := family(self, tokens)) is not None:
             return found
         if present & _SETS and (found := real_set(self, tokens)) is not None:
             return found
         return self._marked(tokens, present)
 
     def _marked(self, tokens: list[str], present: frozenset[str]) -> str | None:
+        if tokens[-1] == "\u221e" and len(tokens) < 3:
+            return end(tokens).key
         if present & {",", ";", "\u221e"} and (found := bracketed(self, tokens)) is not None:
             return found
         if (present & SEPARATORS or "\\{" in present) and (found := listed(self, tokens)) is not None:
@@ -94,7 +110,8 @@ class ShapeReader:
         if found is not None:
             return found
         bare = without_units(tokens) if self.policy.strip_units else tokens
-        scale = SCALES.get(bare[-1].strip(TEXT + " ~").casefold()) if len(bare) > 1 else None
+        first = bare[-1].strip(TEXT + " ~").casefold().split(" ")[0] if len(bare) > 1 else ""
+        scale = SCALES.get(first)
         if scale:
             bare = ["(", *bare[:-1], ")", "*", str(scale)]
             return self._scalar(bare)
@@ -110,6 +127,21 @@ class ShapeReader:
         if len(keys) == 1:
             return keys[0]
         return joined("l", sorted(keys) if self.policy.lists_are_unordered else keys)
+
+
+def _without_stop(tokens: list[str]) -> list[str]:
+    while len(tokens) > 1 and tokens[-1] == ".":
+        tokens = tokens[:-1]
+    return tokens
+
+
+def _pattern(tokens: list[str]) -> str:
+    """What goes on: its parts must be formulas, then it is compared as it is written."""
+    parts, _ = split(tokens, {",", ";", "+", "-", "*", "=", DOTS})
+    for part in parts:
+        if part:
+            parse(part)
+    return "p:" + "".join(token for token in tokens if token not in {"{", "}"})
 
 
 def _unit_of(tokens: list[str], bare: list[str]) -> str:

@@ -23,7 +23,9 @@ from assets.answers.values.expression import (
     value_of,
 )
 from assets.answers.values.number import Number, is_exact
+from assets.answers.values.roots import changes
 
+WHOLE = frozenset({"\u2124", "\u2115"})
 LESS = frozenset({"<", "\u2264"})
 MORE = frozenset({">", "\u2265"})
 ORDER = LESS | MORE
@@ -126,6 +128,8 @@ def _inequality(reader: Reader, tokens: list[str], parts: list[list[str]], signs
         if not (LESS.issuperset(signs) or MORE.issuperset(signs)):
             raise
     trees = [parse(part) for part in parts]
+    if len(frozenset[str]().union(*map(variables, trees))) < 2:
+        raise Undecided  # it has a solution, which this reader does not find
     keys = [
         inequality_key(*((a, b) if sign in LESS else (b, a)), "<" if sign in "<>" else "<=")
         for a, b, sign in zip(trees, trees[1:], signs, strict=False)
@@ -244,12 +248,23 @@ def _bracketed(tokens: list[str]) -> list[Interval]:
     return [Interval(low, tokens[0] == "[" and not low.side, high, tokens[-1] == "]" and not high.side)]
 
 
+def endless(inner: list[str]) -> str | None:
+    r"""The key of an endless set of integers, ``n\in\mathbb{Z}\mid n>2``: that of the reals, marked. Else None."""
+    for bar in ("|", ":"):
+        parts, found = split(inner, {bar})
+        if len(found) == 1 and WHOLE.intersection(parts[0]) and "\\in" in parts[0] and parts[1]:
+            reach = condition(parts[1])
+            if any(item.low.side or item.high.side for item in reach):
+                return f"z:{parts[0][-1]}:{reals.show(reach)}"
+    return None
+
+
 def set_of(inner: list[str]) -> list[Interval]:
     r"""The inside of ``\{...\}``: numbers, or a name with a condition. Undecided for anything else."""
     for bar in ("|", ":"):
         parts, found = split(inner, {bar})
         if len(found) == 1 and parts[0] and parts[1]:
-            if set(parts[0]) & {"\u2124", "\u2115"} and "\\in" in parts[0]:
+            if set(parts[0]) & WHOLE and "\\in" in parts[0]:
                 return _whole_numbers(condition(parts[1]), is_natural="\u2115" in parts[0])
             domain = _one_of(parts[0]) if "\\in" in parts[0] else list(reals.EVERYTHING)
             if label_of(parts[0][:1]) is None or ("\\in" not in parts[0] and len(parts[0]) > 1):
@@ -263,7 +278,7 @@ def _whole_numbers(intervals: list[Interval], *, is_natural: bool) -> list[Inter
     """The integers of a bounded set, as points."""
     found: list[Interval] = []
     for item in reals.normal(intervals):
-        if item.low.side or item.high.side or not is_exact(item.low.value) or not is_exact(item.high.value):
+        if not is_exact(item.low.value) or not is_exact(item.high.value):
             raise Undecided
         low, high = int(item.low.value.ceil()), int(item.high.value.floor())
         if high - low > reals.MAX_INTERVALS or (is_natural and low <= 0):
@@ -286,23 +301,31 @@ def _ordered(parts: list[list[str]], signs: list[str]) -> list[Interval]:
     """A chain of at most three parts with one variable, linear, in one of them."""
     if not all(parts):
         raise Undecided
-    if signs == [NOT_EQUAL]:
-        zero = _bound(parts[0], parts[1])
-        return reals.complement([reals.point(zero[0])])
-    if signs == ["="]:
-        return [reals.point(_bound(parts[0], parts[1])[0])]
+    if signs in ([NOT_EQUAL], ["="]):
+        only = [reals.point(_bound(parts[0], parts[1])[0])]
+        return only if signs == ["="] else reals.complement(only)
     if any(sign not in ORDER for sign in signs) or len(parts) > 3:
         raise Undecided
     if len(parts) == 3:
         if (signs[0] in LESS) != (signs[1] in LESS) or not variables(parse(parts[1])):
             raise Undecided
         return reals.intersect(_ordered(parts[:2], signs[:1]), _ordered(parts[1:], signs[1:]))
+    return _compared(parts, signs)
+
+
+def _compared(parts: list[list[str]], signs: list[str]) -> list[Interval]:
     if parts[1][-1] == "\u221e" or parts[0][-1] == "\u221e":
         return _unbounded(parts, signs[0])
     first, second = parse(parts[0]), parse(parts[1])
     if "abs" in (first.op, second.op):
         return _distance(first, second, signs[0])
-    zero, is_rising = _bound(parts[0], parts[1])
+    try:
+        bound = linear_bound(difference(first, second))
+    except Undecided:  # a pole at one of the places that it looks at
+        bound = None
+    if bound is None:
+        return _solved(difference(first, second), signs[0])
+    zero, is_rising = bound
     sign = signs[0] if is_rising else _FLIPPED[signs[0]]
     limit = reals.end_of(zero)
     if sign in LESS:
@@ -327,6 +350,22 @@ def _distance(first: Tree, second: Tree, sign: str) -> list[Interval]:
     is_closed = sign in {"\u2264", "\u2265"}
     near = [Interval(low, is_closed == (sign in LESS), high, is_closed == (sign in LESS))]
     return reals.normal(near) if sign in LESS else reals.complement(near)
+
+
+def _solved(tree: Tree, sign: str) -> list[Interval]:
+    """Where a rational function is below (above) zero."""
+    places, signs = changes(tree)
+    wanted = -1 if sign in LESS else 1
+    ends = [reals.end_of(place.value) for place in places]
+    lows, highs = [reals.LEAST, *ends], [*ends, reals.GREATEST]
+    found = [
+        Interval(low, False, high, False)
+        for low, high, is_at in zip(lows, highs, signs, strict=True)
+        if is_at == wanted
+    ]
+    if sign in {"\u2264", "\u2265"}:
+        found += [reals.point(place.value) for place in places if place.is_zero]
+    return reals.normal(found)
 
 
 def _unbounded(parts: list[list[str]], sign: str) -> list[Interval]:

@@ -15,6 +15,7 @@ _CHOICE = re.compile(r"(?:\((?=.\)))?([A-Z])[).:]?|\[(?=.\])([A-Z])\]")
 _CHOICES = re.compile(r"[A-Z]{1,4}(?:(?:\s*,|\s+and|\s+or|\s*&)+\s*[A-Z]{1,4})+")
 _PHRASE = re.compile(r"[^\W_]+(?:[\s'\u2019,.:;-]+[^\W_]+)*[.!]?")
 _HEDGES = re.compile(r"(?:about|approximately|exactly|roughly|around)\s+")
+_NUMBER_SETS = {"\u2124": "Z", "\u2115": "N", "\u211a": "Q", "\u2102": "C"}
 MAX_CALENDAR = 16
 """Tokens of a date or time."""
 _SMALL = word_list(
@@ -36,7 +37,7 @@ _NOT_LETTERS = re.compile(r"[^0-9a-z:,. ]+")
 
 
 def single(token: str, policy: Policy) -> str | None:
-    """One token: a choice letter, a word, a text group, an empty set, infinity."""
+    """One token: a choice letter, a word, a text group, an empty set, a set of numbers."""
     if token[0] == TEXT:
         content = token[1:].strip(" ~")
         if found := _CHOICE.fullmatch(content):
@@ -46,8 +47,8 @@ def single(token: str, policy: Policy) -> str | None:
         return word(content, policy) if _WORDS.fullmatch(content) else None
     if token == "\u2205":
         return "l:()"
-    if token == "\u221e":
-        return "oo"
+    if token in _NUMBER_SETS:
+        return f"u:{_NUMBER_SETS[token]}"
     if len(token) == 1 and token.isascii() and token.isupper():
         return f"c:{token}"
     is_name = len(token) > 1 and token.isascii() and token.isalpha() and token.isupper()
@@ -117,6 +118,12 @@ def _time(text: str) -> str | None:
         return f"h:{int(found[1])}:{rest}{found['noon'] or found['half']}"
     hour = int(found[1]) % 12 + (12 if found["half"] == "p" else 0)
     return f"h:{hour}:{rest}"
+
+
+def without_heading(tokens: list[str]) -> list[str]:
+    r"""Without ``\text{Answer: }`` before the rest."""
+    is_heading = len(tokens) > 1 and tokens[0][0] == TEXT and tokens[0].rstrip(" ~").endswith((":", "="))
+    return tokens[1:] if is_heading else tokens
 
 
 def labelled_choice(tokens: Sequence[str]) -> tuple[str, int] | None:

@@ -34,8 +34,9 @@ class Atoms:
         self.bars = 0
         self.last_was_bare_fraction = False
         self._commands: Mapping[str, Callable[[], Tree]] = {
-            "\\frac": self._fraction, "\\sqrt": self._root, "\\binom": self._binomial, "\\boxed": self._boxed,
-            "\\fbox": self._boxed, "|": self._absolute, "\\overline": self._conjugate,
+            "\\frac": self._fraction, "\\sqrt": self._root, "\\binom": self._binomial, "|": self._absolute,
+            "\\boxed": self._boxed, "\\fbox": self._boxed, "\\overline": self._conjugate,
+            "\\vec": self._arrow, "\\overrightarrow": self._arrow,
         }  # fmt: skip
 
     def sum(self) -> Tree:
@@ -274,6 +275,11 @@ class Atoms:
         if not any(node.value == "i" for node in leaves(tree) if node.op == "const"):
             raise Undecided
         return Tree("fn", (tree,), "conj")
+
+    def _arrow(self) -> Tree:
+        """A vector between two points is no product of their letters; one letter is what it is without its arrow."""
+        name = self._verbatim()
+        return symbol(name if len(name) == 1 else f"\\vec {name}")
 
     def _absolute(self) -> Tree:
         if self.bars:

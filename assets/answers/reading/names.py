@@ -33,5 +33,7 @@ def is_word(token: str) -> bool:
         return False
     if len(token) < 3:
         return token.lower() in {"no", "on", "up", "am", "pm"}
+    if token[0].isupper() and token[1:].islower():
+        return True
     is_ascending = all(a < b for a, b in zip(token, token[1:], strict=False))
     return len(token) > 4 or not is_ascending or not set("eiou").isdisjoint(token)

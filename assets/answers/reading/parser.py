@@ -17,7 +17,8 @@ MAX_DEPTH = 24
 
 _SIGNS = frozenset({"+", "-", "\u00b1", "\\mp"})
 _STARTS = frozenset(
-    {"(", "{", "[", "\\frac", "\\sqrt", "\\binom", "\u03c0", "\\boxed", "\\fbox", "\\lfloor", "\\lceil"}
+    {"(", "{", "[", "\\frac", "\\sqrt", "\\binom", "\u03c0", "\\boxed", "\\fbox", "\\lfloor", "\\lceil", "\\vec"}
+    | {"\\overrightarrow", "\\overline"}
     | {"\\" + name for name in GREEK | ONE_ARGUMENT}
 )
 

@@ -25,7 +25,7 @@ DOTS = "\u2026"
 _TOKEN = re.compile(
     r"""
     [0-9]+(?:\.[0-9]+)?|\.[0-9]+
-    | \\(?:text[a-z]{0,6}|mathrm|mbox|operatorname\*?|hbox|rm|mathop)\s*\{(?:[^{}]|\{[^{}]*\})*\}
+    | \\(?:text[a-z]{0,6}|mathrm|mbox|operatorname\*?|hbox|rm|mathop|emph)\s*\{(?:[^{}]|\{[^{}]*\})*\}
     | \\(?:begin|end)\s*\{[A-Za-z]{1,12}\*?\}
     | \\(?:mathbb|Bbb)\s*\{?\s*[A-Z]\s*\}?
     | \\[A-Za-z]+
@@ -45,14 +45,15 @@ _NOT_DIGIT = re.compile(r"\D+")
 _REPEATING = re.compile(
     r"(\d*)\.(\d{0,40})(?:\\(?:overline|bar|dot)\s*(?:\{(\d{1,40})\}|(\d))|\((\d{1,40})\)(?![\d.]))"
 )
-_SCIENTIFIC = re.compile(r"(?<![A-Za-z\\\d.])(\d{1,40}(?:\.\d{1,40})?)[eE]([-+]?\d{1,4})(?![\dA-Za-z.])")
+_SCIENTIFIC = re.compile(r"(?<![A-Za-z\\\d.])(\d{1,40}(?:\.\d{1,40})?)[eE]([-+]?\d{1,4})(?![\dA-Za-z]|\.\d)")
+_UNIT_FRACTION = re.compile(r"\\[dtc]?frac\s*\{([A-Za-z]+)\}\s*\{([A-Za-z]+)\}")
 _LETTER = re.compile(r"[^\W\d_]")
 _SPACES = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
 _TEXT_HEAD = re.compile(r"\\(?:text[a-z]{0,6}|mathrm|mbox|hbox|operatorname)(?=\s*\{)")
 
 _SPACING = r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \displaystyle
 \textstyle \scriptstyle \limits \nolimits \quad \qquad \, \! \; \: \> \/ ~ $ \( \) \[ \] \mathbf \boldsymbol \bm \mathit
-\mathsf \mathcal \mathscr \mathfrak \bf \it \rm \sf \vec \overrightarrow \overset \underline \nonumber \strut \middle
+\mathsf \mathcal \mathscr \mathfrak \bf \it \rm \sf \overset \underline \nonumber \strut \middle
 \small \large \Large \normalsize \tiny \hfill \relax \mathstrut"""
 _VANISH = frozenset(_SPACING.split()) | {"\\ "}
 _SAME = {
@@ -125,6 +126,8 @@ def _word(token: str) -> str:
 
 
 def _named(content: str) -> str:
+    if "frac" in content:
+        content = _UNIT_FRACTION.sub(r"\1/\2", content)
     word = content.strip(" ,~.")
     if word in _JOINED:
         return _JOINED[word]

@@ -63,6 +63,8 @@ def _unit_length(tokens: Sequence[str]) -> int:
         return 0 if TRIGONOMETRIC.intersection(token.removeprefix("\\") for token in tokens) else 1
     if last in _AFTER:
         return 1
+    if last == "'":
+        return _length_of_primes(tokens)
     if last == "}" and (length := _fraction_length(tokens)):
         return length
     length = _measure(tokens, len(tokens))
@@ -75,6 +77,13 @@ def _unit_length(tokens: Sequence[str]) -> int:
     if not length or start < 1 or tokens[start - 1] in {"^", "_", "/", "*", "+", "-"}:
         return 0
     return 0 if length == 1 and _is_bare_letter(tokens[start]) else length
+
+
+def _length_of_primes(tokens: Sequence[str]) -> int:
+    """Feet and inches are primes after a number; after a letter a prime is part of its name."""
+    length = 2 if tokens[-2] == "'" else 1
+    before = tokens[-length - 1] if len(tokens) > length else ""
+    return length if before[:1].isdigit() or before == "}" else 0
 
 
 def _measure(tokens: Sequence[str], end: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 from flint import acb, ctx, fmpq
 
@@ -12,6 +12,7 @@ from assets.answers.reading.tree import Tree, variables
 from assets.answers.reading.undecided import Undecided
 from assets.answers.values import functions as f
 from assets.answers.values import number as n
+from assets.answers.values import squares
 from assets.answers.values.number import Number
 
 MAX_LITERAL_BITS = 150
@@ -19,13 +20,21 @@ MAX_LITERAL_BITS = 150
 TRIGONOMETRIC = frozenset({"sin", "cos", "tan", "cot", "sec", "csc", "cis"})
 
 
+Corners: TypeAlias = "dict[Tree, set[int]]"
+"""What stands in an absolute value, and the signs that it had: with one sign only, the corner was not seen."""
+
+
 class Evaluator:
     """Evaluates trees at one point. ``leaves_reals`` says whether an even root or a logarithm met a negative number."""
 
-    def __init__(self, point: Mapping[str, Number], *, sign: int = 1) -> None:
-        """``point``: a number for each variable. ``sign``: what plus-minus stands for."""
+    def __init__(self, point: Mapping[str, Number], *, sign: int = 1, corners: Corners | None = None) -> None:
+        """Evaluate at ``point``, a number for each variable.
+
+        ``sign``: what plus-minus stands for. ``corners`` collects on which sides of its corners the point lies.
+        """
         self.point = point
         self.sign = sign
+        self.corners: Corners = {} if corners is None else corners
         self.leaves_reals = False
         self.is_lossy = False
         self.in_degrees = False
@@ -67,7 +76,7 @@ class Evaluator:
         if op == "pow":
             return self._power(*parts)
         if op == "root":
-            return self._root(self.value(parts[0]), n.as_integer(self.value(parts[1])))
+            return self._root(self.value(parts[0]), n.as_integer(self.value(parts[1])), parts[0])
         if op == "fn":
             return self._function(str(tree.value), parts[0])
         if op == "log":
@@ -83,33 +92,67 @@ class Evaluator:
             return f.double_factorial(self.value(parts[0]))
         if op == "binom":
             return f.binomial(self.value(parts[0]), self.value(parts[1]))
-        return f.rounded(op, self.value(parts[0]))
+        return self._rounded(op, parts[0])
 
     def _power(self, base: Tree, exponent: Tree) -> Number:
         is_plain = not variables(exponent)
         left, right = self.value(base), self.value(exponent)
+        if n.is_exact(right) and right.p == 1 and right.q % 2 == 0 and is_plain and variables(base):
+            return self._root(left, int(right.q), base)
         is_even_root = n.is_exact(right) and right.q % 2 == 0
         if n.is_negative_real(left) and (is_even_root or not (is_plain and n.is_exact(right))):
             self.leaves_reals = True
         return f.power(left, right, is_plain=is_plain)
 
-    def _root(self, value: Number, degree: int) -> Number:
+    def _root(self, value: Number, degree: int, radicand: Tree) -> Number:
         if degree % 2 == 0 and n.is_negative_real(value):
             self.leaves_reals = True
-        return f.root(value, degree)
+        found = f.root(value, degree)
+        if degree % 2 == 0 and n.is_exact(value) and n.is_exact(found) and variables(radicand):
+            return self._root_of_square(found, degree, radicand)
+        return found
+
+    def _root_of_square(self, found: Number, degree: int, radicand: Tree) -> Number:
+        """The root of x squared has the corner of |x|."""
+        self._side(radicand, squares.at(squares.power_base(radicand, degree), self.point))
+        return found
+
+    def _side(self, inner: Tree, value: Number) -> int:
+        """The sign of what stands in an absolute value; noted for the tree."""
+        if n.is_exact(value):
+            side = (value > 0) - (value < 0)
+        elif value.imag.is_zero() and not value.contains(0):
+            side = 1 if value.real > 0 else -1
+        else:
+            raise Undecided
+        self.corners.setdefault(inner, set()).add(side)
+        return side
+
+    def _rounded(self, op: str, inner: Tree) -> Number:
+        value = self.value(inner)
+        if not variables(inner):
+            return f.rounded(op, value)
+        if op == "abs":
+            return n.multiply(value, fmpq(self._side(inner, value)))
+        # Steps are as blind as corners: a function with the same shifts (f(x+1) = f(x)+1) stands in for them.
+        turned = value if op == "floor" else n.multiply(fmpq(-1), value)
+        stepped = f.like_floor(turned)
+        return stepped if op == "floor" else n.multiply(fmpq(-1), stepped)
 
     def _logarithm(self, value: Number) -> Number:
         if n.is_negative_real(value):
             self.leaves_reals = True
-        return f.logarithm(value)
+        return n.settled(f.logarithm(value))
 
     def _function(self, name: str, argument: Tree) -> Number:
+        if name in {"conj", "Re", "Im"} and variables(argument):
+            raise Undecided  # variables are evaluated as real numbers
         if name == "ln":
             return self._logarithm(self.value(argument))
         outer, self.in_degrees = self.in_degrees, name in TRIGONOMETRIC
         value = self.value(argument)
         self.in_degrees = outer
-        return f.apply(name, value)
+        return n.settled(f.apply(name, value))
 
     def _degrees(self, angle: Tree) -> Number:
         value = self.value(angle)
@@ -122,18 +165,20 @@ def _constant(name: str) -> Number:
     return acb(0, 1) if name == "i" else acb(1).exp()
 
 
-def evaluate(tree: Tree, point: Mapping[str, Number], *, sign: int = 1) -> tuple[Number, Evaluator]:
+def evaluate(
+    tree: Tree, point: Mapping[str, Number], *, sign: int = 1, corners: Corners | None = None
+) -> tuple[Number, Evaluator]:
     """The number of ``tree`` at ``point`` and how it was reached; with more precision where terms cancel."""
     for bits in (n.BITS, n.FINE_BITS):
         ctx.prec = bits
-        evaluator = Evaluator(point, sign=sign)
+        evaluator = Evaluator(point, sign=sign, corners=corners)
         try:
             value = evaluator.value(tree)
         except n.Cancelled:
             continue
         except (ArithmeticError, ValueError, OverflowError) as exc:
             raise Undecided from exc
-        if not n.is_exact(value) and evaluator.is_lossy:
+        if not n.is_exact(value) and evaluator.is_lossy and n.spent.keeps_terms:
             raise Undecided
         if bits == n.FINE_BITS or n.is_exact(value) or _is_sharp(value):
             return value, evaluator

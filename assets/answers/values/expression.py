@@ -12,9 +12,9 @@ from assets.answers.reading.tree import Tree, difference, has, leaves, number, v
 from assets.answers.reading.undecided import Undecided
 from assets.answers.values import digits
 from assets.answers.values import number as n
-from assets.answers.values.evaluate import evaluate
+from assets.answers.values.evaluate import Corners, evaluate
 from assets.answers.values.number import Number
-from assets.answers.values.points import POSITIVE, points
+from assets.answers.values.points import POSITIVE, points, wide_points
 
 MAX_FRACTION_NODES = 2_000
 """Nodes of the tree that an equation becomes without denominators."""
@@ -63,15 +63,49 @@ def _at_points(tree: Tree, names: frozenset[str], sign: int = 1) -> tuple[list[N
     """Values at the points where they count, their digits, and whether digits lose something."""
     values: list[Number] = []
     is_lossy = leaves_reals = False
+    corners: Corners = {}
     for at, point in enumerate(points(names)):
-        value, how = evaluate(tree, point, sign=sign)
+        value, how = evaluate(tree, point, sign=sign, corners=corners)
         is_lossy |= how.is_lossy
         if at >= POSITIVE:
             leaves_reals |= how.leaves_reals
         values.append(value)
+    far = _far_away(tree, names, sign, corners)
+    if corners and (far is None or any(not {-1, 1} <= sides for sides in corners.values())):
+        raise Undecided  # a corner that was seen from one side is none, as far as values can tell
     if leaves_reals:
         values = values[:POSITIVE]
+    elif far is not None:
+        values += far
     return values, [digits.leading(value) for value in values], is_lossy
+
+
+def _far_away(tree: Tree, names: frozenset[str], sign: int, corners: Corners) -> list[Number] | None:
+    """Values at the wide points; None where a budget or a root of a negative number is in the way."""
+    found: list[Number] = []
+    n.spent.keeps_terms = False
+    try:
+        for point in wide_points(names, is_exponential=_is_exponential(tree)):
+            value, how = evaluate(tree, point, sign=sign, corners=corners)
+            if how.leaves_reals and not corners:
+                return None
+            found.append(value)
+    except Undecided:
+        return None
+    finally:
+        n.spent.keeps_terms = True
+    return found
+
+
+def _is_exponential(tree: Tree) -> bool:
+    """Whether a variable stands in an exponent, a factorial or a hyperbolic function."""
+    return any(
+        (node.op == "pow" and bool(variables(node.parts[1])))
+        or (node.op == "fact" and bool(variables(node)))
+        or (node.op == "binom" and bool(variables(node.parts[1])))
+        or (node.op == "fn" and node.value in {"exp", "sinh", "cosh", "tanh"})
+        for node in leaves(tree)
+    )
 
 
 def _named(tag: str, shown: Sequence[str], is_lossy: bool, values: Sequence[Any]) -> str:
@@ -172,7 +206,10 @@ def linear_bound(tree: Tree) -> tuple[Number, bool] | None:
     (name, *others) = sorted(variables(tree)) or [""]
     if others or not name or has(tree, "sign"):
         return None
-    at = [evaluate(tree, {name: fmpq(x)})[0] for x in (0, 1, 2, -3)]
+    corners: Corners = {}
+    at = [evaluate(tree, {name: fmpq(x)}, corners=corners)[0] for x in (0, 1, 2, -3)]
+    if corners:
+        return None
     slope = _minus(at[1], at[0])
     if n.is_exact(slope) and not slope:
         return None

@@ -21,6 +21,9 @@ MAX_LOWER = 400
 MAX_PERIOD_BITS = 64
 """Arguments of a periodic function beyond this are no answers, and reducing them costs their digits."""
 
+MAX_HYPERBOLIC_BITS = 5
+"""Beyond 32 the hyperbolic functions differ from an exponential by less than 10^-27."""
+
 _BALL = {
     "sin": "sin", "cos": "cos", "tan": "tan", "cot": "cot", "sec": "sec", "csc": "csc", "arcsin": "asin",
     "arccos": "acos", "arctan": "atan", "sinh": "sinh", "cosh": "cosh", "tanh": "tanh", "exp": "exp",
@@ -40,11 +43,19 @@ def apply(name: str, value: Number) -> Number:
     if name in {"Re", "Im"}:
         found = ball(value)
         return acb(found.real if name == "Re" else found.imag)
-    if name not in _BALL or magnitude(value) > MAX_PERIOD_BITS:
-        raise Undecided
+    _refuse_extremes(name, value)
     if is_exact(value) and not value and name in {"sin", "tan", "arcsin", "arctan", "sinh", "tanh"}:
         return value
     return check(getattr(ball(value), _BALL[name])())
+
+
+def _refuse_extremes(name: str, value: Number) -> None:
+    """Arguments where 60 digits no longer tell results apart: cosh and sinh of 200, the cosine of 10^-40."""
+    size = magnitude(value)
+    is_tiny = -n.MAX_MAGNITUDE < size < -MAX_PERIOD_BITS
+    is_flat = name in {"sinh", "cosh", "tanh"} and size > MAX_HYPERBOLIC_BITS
+    if name not in _BALL or size > MAX_PERIOD_BITS or is_tiny or is_flat:
+        raise Undecided
 
 
 def logarithm(value: Number) -> Number:
@@ -99,7 +110,7 @@ def _bound(size: int, count: int) -> None:
 
 
 def _exponential(base: Number, exponent: Number) -> Number:
-    if magnitude(exponent) > 32:
+    if not -MAX_PERIOD_BITS < magnitude(exponent) <= 32:
         raise Undecided
     _bound(magnitude(base), 1 << max(0, magnitude(exponent)))
     if is_exact(base) and not base:
@@ -167,6 +178,15 @@ def binomial(upper: Number, lower: Number) -> Number:
         return total
     rest = n.add([upper, n.multiply(fmpq(-1), lower)])
     return n.divide(factorial(upper), n.multiply(factorial(lower), factorial(rest)))
+
+
+def like_floor(value: Number) -> Number:
+    """A function that moves with the floor, by one where its argument does, and tells all other arguments apart."""
+    found = ball(value)
+    if magnitude(found) > MAX_PERIOD_BITS:
+        raise Undecided
+    turn = found * 2
+    return n.add([found, (turn.sin_pi() + turn.cos_pi()) / -7])
 
 
 def rounded(op: str, value: Number) -> Number:

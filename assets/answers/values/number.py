@@ -37,6 +37,8 @@ class Spent:
 
     def __init__(self) -> None:
         self.bits = 0
+        self.keeps_terms = True
+        """Whether a sum may not lose a term: only far from zero, where other points tell its terms apart."""
 
 
 spent = Spent()
@@ -119,7 +121,7 @@ def add(terms: list[Number]) -> Number:
         total = total + ball(term)
     check(total)
     largest = max(sizes)
-    if any(size < largest - MAX_VANISHED_BITS and size > -MAX_MAGNITUDE for size in sizes):
+    if spent.keeps_terms and any(size < largest - MAX_VANISHED_BITS and size > -MAX_MAGNITUDE for size in sizes):
         raise Undecided
     if total.contains(0):
         return _zero(terms, total, largest)
@@ -133,6 +135,17 @@ def _zero(terms: list[Number], total: Any, largest: int) -> Number:
     if magnitude(total) > largest - FINE_BITS + 200:
         raise Undecided
     if any(isinstance(term, fmpq) and term.height_bits() > MAX_CANCELLED_HEIGHT for term in terms):
+        raise Undecided
+    return fmpq(0)
+
+
+def settled(value: Number) -> Number:
+    """``value``, or zero where a function gave a ball around zero: the sine of pi."""
+    if isinstance(value, fmpq) or not value.contains(0):
+        return value
+    if ctx.prec < FINE_BITS:
+        raise Cancelled
+    if magnitude(value) > 200 - FINE_BITS:
         raise Undecided
     return fmpq(0)
 
