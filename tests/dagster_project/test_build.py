@@ -66,6 +66,16 @@ def test_a_build_ends_in_a_dataset(built: Path) -> None:
     assert str(built) not in card
 
 
+def test_times_are_of_a_run_and_of_no_version(built: Path) -> None:
+    entry = environment(built)["answers"]
+    store = built / ".mathloom"
+    run = json.loads((store / "fingerprints" / f"{entry['fingerprint']}.json").read_text())["run"]
+    assert {"seconds: extract", "seconds: keys", "slowest answers"} <= set(run["measured"])
+    manifest = (store / "versions" / "answers.extract" / entry["version"][:40] / "manifest.json").read_text()
+    assert "by_status" in manifest
+    assert "seconds" not in manifest
+
+
 def test_a_second_build_has_nothing_to_do(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = environment(project)
     said = run(project, "build", capsys=capsys)
