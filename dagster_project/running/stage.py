@@ -89,9 +89,7 @@ def _bring_up_to_date(
         _refuse(stage, workspace, results)
         state, pending = "reused", 0
     else:
-        version, results, counts, throughput = _build(
-            workspace, stage, inputs, progress, run_id, announce, measured
-        )
+        version, results, counts, throughput = _build(workspace, stage, inputs, progress, run_id, announce, measured)
         # Of the version, not of this build: rows count one by one, and what failed for good is a reject, not pending.
         pending = version.facts["requests"].get("failed", 0) if stage.is_generation else 0
         seconds = round(time.monotonic() - started, 3)
