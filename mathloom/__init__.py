@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from assets.answers.extract import extract_boxed
     from assets.answers.key import canonical_key
     from assets.answers.verdict import equivalent
-    from assets.kinds import Input, Job, Law, Settings, TableKind
+    from assets.answers.vote import vote
+    from assets.kinds import GenerationKind, Input, Job, Law, Settings, TableKind
     from dagster_project.assembly import build_definitions
 
 __all__ = [
+    "GenerationKind",
     "Input",
     "Job",
     "Law",
@@ -27,6 +29,7 @@ __all__ = [
     "canonical_key",
     "equivalent",
     "extract_boxed",
+    "vote",
 ]
 
 _HOMES = {
@@ -34,6 +37,7 @@ _HOMES = {
     "canonical_key": "assets.answers.key",
     "equivalent": "assets.answers.verdict",
     "extract_boxed": "assets.answers.extract",
+    "vote": "assets.answers.vote",
 }
 """Module of each name that is not in ``assets.kinds``. Reading an answer must not load Dagster."""
 
