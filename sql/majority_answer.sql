@@ -23,7 +23,7 @@ inputs:
     columns: {problem_id: uuid, answer_key: varchar, cluster_key: varchar}
   weights:
     optional: true
-    description: A weight of each solution, such as a reward; from 0, read to nine places. A solution without one weighs 0.
+    description: A weight of each solution, such as a reward; from 0 to below 1e9, read to nine places. A solution without one weighs 0.
     columns: {solution_id: uuid, weight: double}
 params:
   mode:
@@ -295,8 +295,9 @@ ballots as (
         case
             when (select count(*) from weights) = 0 then 1
             when weighed.weight is null then 0
-            when weighed.weight < 0 then error('a weight is negative: ' || weighed.weight)
-            else weighed.weight
+            -- Not a number (which is above all numbers here) is none either.
+            when weighed.weight >= 0 and weighed.weight < 1e9 then weighed.weight
+            else error('a weight is ' || weighed.weight || '; weights are from 0 to below 1,000,000,000')
         end::decimal(18, 9) as weight,
     from answers
     left join joined on joined.problem_id = answers.problem_id and joined.answer_key = answers.answer_key

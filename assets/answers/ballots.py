@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol
 
+from assets.answers.clusters_sql import CONTEST
 from assets.answers.key import Status
 from assets.answers.policy import Policy
 
@@ -125,63 +126,85 @@ def join_decimals(groups: Sequence[Group], policy: Policy) -> list[Group]:
     from assets.answers.decimals import rounds_to, written_decimal
 
     rounded = [group for group in groups if group.home.is_decimal(policy)]
-    exact = [group for group in groups if group.is_decided and group not in rounded]
-    joined = []
+    are_rounded = set(map(id, rounded))
+    exact = [group for group in groups if group.is_decided and id(group) not in are_rounded]
+    joined: set[int] = set()
     for group in rounded:
         decimals = [found for text in group.home.spelled if (found := written_decimal(text, policy)) is not None]
         homes = [other for other in exact if all(rounds_to(other.home.key, decimal) for decimal in decimals)]
         if len(homes) == 1:
             homes[0].take(group, "decimal")
-            joined.append(group)
-    return [group for group in groups if group not in joined]
+            joined.add(id(group))
+    return [group for group in groups if id(group) not in joined]
 
 
 def settle(groups: Sequence[Group], symbolic: Comparer) -> tuple[list[Group], int]:
-    """Compare what can matter, then join. Returns the groups that are left, and the number of unknown verdicts."""
+    """Compare what can matter, then join.
+
+    Returns the groups that are left, and the number of pairs without a verdict: unknown ones, and those beyond CONTEST.
+    """
     ranked = sorted(groups, key=Group.rank)
-    pairs = _pairs_that_matter(ranked)
+    pairs, left_out = _pairs_that_matter(ranked)
     if not pairs:
         return ranked, 0
-    texts = [(ranked[a].home.answer, ranked[b].home.answer) for a, b in pairs]
-    relations = [found.relation for found in symbolic.compare(texts)]
-    equal = {pair for pair, relation in zip(pairs, relations, strict=True) if relation == "equal"}
-    return _join(ranked, equal), relations.count("unknown")
+    answers = [group.home.answer for group in ranked]
+    relations = [found.relation for found in symbolic.compare([(answers[a], answers[b]) for a, b in pairs])]
+    equal = [pair for pair, relation in zip(pairs, relations, strict=True) if relation == "equal"]
+    return _join(ranked, equal), relations.count("unknown") + left_out
 
 
-def _pairs_that_matter(ranked: Sequence[Group]) -> list[tuple[int, int]]:
-    """Places of the pairs to compare, the higher rank first."""
-    can_win = [at == 0 or _can_overtake(ranked, at) for at in range(len(ranked))]
-    return [
+def _pairs_that_matter(ranked: Sequence[Group]) -> tuple[list[tuple[int, int]], int]:
+    """Places of the pairs to compare, the higher rank first, and how many are left out because there are so many."""
+    can_win = _winners(ranked)
+    pairs = [
         (a, b)
-        for a in range(len(ranked))
-        for b in range(a + 1, len(ranked))
+        for a in range(min(len(ranked), CONTEST))
+        for b in range(a + 1, len(ranked) if a == 0 else min(len(ranked), CONTEST))
         if (can_win[a] or can_win[b]) and not (ranked[a].is_decided and ranked[b].is_decided)
     ]
+    undecided = [not group.is_decided for group in ranked]
+    idle = [is_open for is_open, can in zip(undecided, can_win, strict=True) if not can]
+    return pairs, _open_pairs(undecided) - _open_pairs(idle) - len(pairs)
 
 
-def _can_overtake(ranked: Sequence[Group], at: int) -> bool:
-    """Whether a group would beat the first one if all that may join it did."""
-    own = ranked[at]
-    others = [group for place, group in enumerate(ranked) if place not in (0, at)]
-    partners = [group for group in others if not group.is_decided]
-    if not own.is_decided:
-        partners += [group for group in others if group.is_decided][:1]  # the heaviest: two of them never join
-    together = [own, *partners]
-    units = sum(group.units for group in together)
-    return (-units, min(group.first for group in together)) < (-ranked[0].units, ranked[0].first)
+def _winners(ranked: Sequence[Group]) -> list[bool]:
+    """Which groups could win: the first, and those that beat it if all undecided ones join them (``clusters_sql``)."""
+    if len(ranked) < 2:
+        return [True] * len(ranked)
+    undecided = [group for group in ranked[1:] if not group.is_decided]
+    units = sum(group.units for group in undecided)
+    first = min((group.first for group in undecided), default=None)
+    bar = ranked[0].rank()[:2]
+    found = [True]
+    for group in ranked[1:]:
+        if group.is_decided:
+            beats = (-group.units - units, group.first if first is None else min(group.first, first)) < bar
+        else:
+            beats = first is not None and (-units, first) < bar
+        found.append(beats)
+    return found
 
 
-def _join(ranked: list[Group], equal: set[tuple[int, int]]) -> list[Group]:
+def _open_pairs(undecided: Sequence[bool]) -> int:
+    """Pairs of these groups of which at least one is undecided."""
+    count = sum(undecided)
+    return count * (count - 1) // 2 + count * (len(undecided) - count)
+
+
+def _join(ranked: list[Group], equal: Sequence[tuple[int, int]]) -> list[Group]:
     """The leader takes first, then decided keys, then undecided ones; what was taken neither takes nor is taken."""
+    partners: dict[int, list[int]] = {at: [] for at in range(len(ranked))}
+    for a, b in sorted(equal):
+        partners[a].append(b)
+        partners[b].append(a)
     order = sorted(range(len(ranked)), key=lambda at: (at != 0, not ranked[at].is_decided, at))
     centres: set[int] = set()
     taken: set[int] = set()
     for centre in order:
-        for other in range(len(ranked)):
-            pair = (min(centre, other), max(centre, other))
-            if centre in taken or other in taken | centres or pair not in equal:
-                continue
-            if ranked[centre].is_decided and ranked[other].is_decided:
+        if centre in taken:
+            continue
+        for other in sorted(partners[centre]):
+            if other in taken or other in centres or (ranked[centre].is_decided and ranked[other].is_decided):
                 continue
             ranked[centre].take(ranked[other], "symbolic")
             centres.add(centre)

@@ -48,7 +48,7 @@ class FindClusters(TableKind):
     """Finds keys that count as another key of their problem."""
 
     name: ClassVar[str] = "answers/clusters"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     description: ClassVar[str] = "Keys of a problem that are the same answer: rounded decimals and symbolic verdicts."
     settings_type: ClassVar[type[Settings]] = ClusterSettings
     inputs: ClassVar[Mapping[str, Input]] = {

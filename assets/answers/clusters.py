@@ -34,7 +34,7 @@ from resources.sql import sql_errors
 SLICE = 2_048
 """Most pairs that the symbolic step is given at once, and problems that are joined at once: at most 8 MB of text."""
 
-_TABLES = ("spelled", "keys", "near", "decimal_keys", "candidates", "groups", "pairs", "questions")
+_TABLES = ("spelled", "keys", "near", "decimal_keys", "candidates", "groups", "reached", "pairs", "questions")
 _MOVES = {"problem_id": "uuid", "answer_key": "varchar", "cluster_key": "varchar", "how": "varchar"}
 _VERDICTS = {"low": "varchar", "high": "varchar", "relation": "varchar"}
 
@@ -90,7 +90,8 @@ class Clusters:
             session: Where the relations are; tables ``cl_...`` are made in it and dropped by :meth:`close`.
             policy: That of the keys.
             has_known: Compare with the relation ``known``, not among the answers.
-            has_weights: Rank by the weights of the relation ``weights`` (0 where a solution has none), not by votes.
+            has_weights: Rank by the weights of the relation ``weights`` (0 where a solution has none), not by votes, as
+                ``sql/majority_answer`` does: an empty relation is none, a weight that is none is an error.
         """
         self.report = Report()
         self._session = session
@@ -101,9 +102,6 @@ class Clusters:
         began = time.monotonic()
         self._run(sql.SPELLED.format(**(sql.WEIGHTED if has_weights else sql.UNWEIGHTED)))
         self._run(sql.KEYS)
-        self._run(
-            "create or replace table cl_pairs as select null::uuid as problem_id, '' as key_a, '' as key_b limit 0"
-        )
         self._took("counting", began)
 
     def attach_decimals(self) -> None:
@@ -164,7 +162,8 @@ class Clusters:
         self._run(
             sql.GROUPS.format(open=sql.OPEN_OF_GOLD if given else sql.OPEN_OF_VOTES, given=sql.GIVEN if given else "")
         )
-        self._run(sql.PAIRS.format(contest="false" if given else "true"))
+        self._run(sql.REACHED.format(contest="false" if given else "true"))
+        self._run(sql.PAIRS)
         self._run(sql.QUESTIONS.format(given=sql.GIVEN_SPELLINGS if given else ""))
         self.report.questions = int(self._session.execute("select count(*) from cl_questions").fetchall()[0][0])
 
@@ -213,13 +212,18 @@ def join_equal(pairs: Sequence[Any]) -> list[tuple[str, str]]:
         for side in "ab":
             keys[pair[f"place_{side}"]] = pair[f"key_{side}"]
             is_decided[pair[f"place_{side}"]] = pair[f"is_decided_{side}"]
+    partners: dict[int, list[int]] = {place: [] for place in keys}
+    for a, b in sorted(equal):
+        partners[a].append(b)
+        partners[b].append(a)
     homes: dict[int, list[int]] = {}
     taken: set[int] = set()
     named = dict(keys)
     for centre in sorted(keys, key=lambda place: (place != 1, not is_decided[place], place)):
-        for other in sorted(keys.keys() - taken - homes.keys() - {centre}):
-            pair = (min(centre, other), max(centre, other))
-            if centre in taken or pair not in equal or (is_decided[centre] and is_decided[other]):
+        if centre in taken:
+            continue
+        for other in sorted(partners[centre]):
+            if other in taken or other in homes or (is_decided[centre] and is_decided[other]):
                 continue
             homes.setdefault(centre, []).append(other)
             taken.add(other)

@@ -28,8 +28,14 @@ group by a.problem_id, a.answer_key, a.answer
 """
 UNWEIGHTED = {"weight": "count(*)::decimal(38, 9)", "join": ""}
 WEIGHTED = {
-    # Sums of decimals do not depend on their order, as sums of doubles do.
-    "weight": "sum(coalesce(try_cast(w.weight as decimal(18, 9)), 0))",
+    # As in sql/majority_answer. Sums of decimals do not depend on their order, as sums of doubles do.
+    "weight": """
+    sum(case
+        when (select count(*) from weights) = 0 then 1
+        when w.weight is null then 0
+        when w.weight >= 0 and w.weight < 1e9 then w.weight
+        else error('a weight is ' || w.weight || '; weights are from 0 to below 1,000,000,000')
+    end::decimal(18, 9))""",
     "join": "left join (select solution_id, max(weight) as weight from weights group by 1) as w using (solution_id)",
 }
 
@@ -178,46 +184,48 @@ GIVEN = """
     from known as e semi join (select problem_id from cl_keys) using (problem_id)
 """
 
-# Which pairs can matter. In one problem let w and f be the weight and the earliest sample of the leading group. A group
-# can overtake it only with what may still join: two groups with decided keys never join, so at most
-#     every other undecided group, and, if the group is undecided itself, one decided group, the heaviest.
+# Which pairs can matter. In one problem let w and f be the weight and the earliest sample of the leading group, which
+# takes first; groups with decided keys take next, and of two such groups neither takes the other; undecided groups take
+# last, and only each other. So a group can overtake the leader only with
+#     every undecided group (but the leader).
 # Let t be the weight of all these together and e their earliest sample. The group can overtake if
 #     t > w  or  (t = w and e < f).
 # A pair matters if one of the two leads or can overtake, and not both are decided. Pairs that are left out: whatever
 # their verdicts, every group that could hold them stays behind the leader, so neither winner nor its members change.
-PAIRS = """
-create or replace table cl_pairs as
+#
+# Thousands of undecided answers to one problem would make millions of pairs, far more than any budget compares: pairs
+# with the leader all stand, of the others those between the first CONTEST places. The rest is unknown, and counted.
+CONTEST = 32
+"""496 pairs: some seconds of the symbolic step. Problems have rarely so many answers that could win."""
+
+REACHED = """
+create or replace table cl_reached as
 with problems as (
     select
         problem_id,
         coalesce(sum(weight) filter (place > 1 and not is_decided), 0) as open_weight,
         min(first_sample) filter (place > 1 and not is_decided) as open_first,
-        min((place, weight, first_sample)) filter (place > 1 and is_decided) as decided,
         min((place, weight, first_sample)) as leader,
     from cl_groups
     group by problem_id
     having count(*) > 1 and not bool_and(is_decided)
-),
-
-reached as (
-    select
-        g.*,
-        case
-            when g.is_decided then g.weight + p.open_weight
-            else p.open_weight + coalesce(p.decided[2], 0)
-        end as together,
-        case
-            when g.is_decided then least(g.first_sample, p.open_first)
-            else least(p.open_first, p.decided[3])
-        end as earliest,
-        g.place = 1 or (
-            {contest} and (together > p.leader[2] or (together = p.leader[2] and earliest < p.leader[3]))
-        ) as matters,
-        bool_or(matters and g.place > 1) over (partition by g.problem_id) as is_contested,
-    from cl_groups as g
-    join problems as p using (problem_id)
 )
 
+select
+    g.*,
+    if(g.is_decided, g.weight, 0) + p.open_weight as together,
+    -- Of an undecided group the earliest sample is among them.
+    least(if(g.is_decided, g.first_sample, p.open_first), p.open_first) as earliest,
+    g.place = 1 or (
+        {contest} and (together > p.leader[2] or (together = p.leader[2] and earliest < p.leader[3]))
+    ) as matters,
+    bool_or(matters and g.place > 1) over (partition by g.problem_id) as is_contested,
+from cl_groups as g
+join problems as p using (problem_id)
+"""
+
+PAIRS = f"""
+create or replace table cl_pairs as
 select
     a.problem_id,
     a.place as place_a, b.place as place_b,
@@ -225,10 +233,15 @@ select
     a.is_decided as is_decided_a, b.is_decided as is_decided_b,
     -- Solutions whose fate hangs on it: of those that may join; of both, where the winner itself may change.
     b.votes + if(a.is_contested, a.votes, 0) as concerned,
-from reached as a
-join reached as b on b.problem_id = a.problem_id and b.place > a.place
-where (a.matters or b.matters) and not (a.is_decided and b.is_decided)
-"""
+-- Not one join with "or": the second half must never be looked at for all groups of a problem.
+from (select * from cl_reached where place <= {CONTEST}) as a
+join cl_reached as b on b.problem_id = a.problem_id
+where
+    b.place > a.place
+    and (a.place = 1 or b.place <= {CONTEST})
+    and (a.matters or b.matters)
+    and not (a.is_decided and b.is_decided)
+"""  # noqa: S608
 
 QUESTIONS = """
 create or replace table cl_questions as
@@ -303,13 +316,31 @@ moved as (
     from cl_moves group by problem_id
 ),
 
+-- All pairs that matter, those too that were left out because there are so many: of all pairs without two decided
+-- keys those without a group that matters are none.
+mattering as (
+    select
+        problem_id,
+        count_if(not is_decided) as u, count_if(is_decided) as d,
+        count_if(not is_decided and not matters) as v, count_if(is_decided and not matters) as e,
+        (u * (u - 1)) // 2 + u * d - (v * (v - 1)) // 2 - v * e as pairs,
+    from cl_reached group by problem_id
+),
+
+answered as (
+    select p.problem_id, count(*) as pairs
+    from cl_pairs as p
+    join cl_verdicts as v on v.low = least(p.key_a, p.key_b) and v.high = greatest(p.key_a, p.key_b)
+    where v.relation <> 'unknown'
+    group by p.problem_id
+),
+
 pairs as (
     select
-        p.problem_id, count(*)::integer as pairs,
-        count_if(coalesce(v.relation, 'unknown') = 'unknown')::integer as unknown,
-    from cl_pairs as p
-    left join cl_verdicts as v on v.low = least(p.key_a, p.key_b) and v.high = greatest(p.key_a, p.key_b)
-    group by p.problem_id
+        problem_id,
+        least(m.pairs, 2147483647)::integer as pairs,
+        least(m.pairs - coalesce(a.pairs, 0), 2147483647)::integer as unknown,
+    from mattering as m left join answered as a using (problem_id)
 )
 
 select

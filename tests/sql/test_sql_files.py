@@ -80,7 +80,7 @@ def test_code_versions_are_pinned() -> None:
         "distinct_solutions": "6686f6414752dba95333613e7ef6eb32",
         "fair_order": "db13f947e010e4d2723fb33b01c42afc",
         "graded_solutions": "d814e5f66b41b9feb1f1d13d0a1bd893",
-        "majority_answer": "a80a845fb71ffd34f3798700f76c685c",
+        "majority_answer": "f83ea94ac50a3705718c44d589dc2bf0",
         "new_problems": "cdb10bab53b7d9274dac9cb5f5179be6",
         "split_prefix": "d9f31bc35be38fa525bb876c0d420454",
     }
