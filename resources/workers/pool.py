@@ -13,8 +13,9 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from resources.engines.process.child import Child
@@ -36,6 +37,10 @@ _SILENCE_S = 30.0
 """The zygote is given up when it says nothing for so long after the time of a piece has passed."""
 _MAX_DEATHS = 3
 """Zygotes that may die one after the other before a piece is answered."""
+ZYGOTE_DIED = "the zygote died"
+"""Detail of a piece that was under way at the death of two zygotes, one after the other."""
+_FROM_OUTSIDE = (ZYGOTE_DIED, "signal 9", "signal 15")
+"""Ends that a person or a machine without memory makes; a worker that is late is ``timed_out``."""
 _KEPT_VARIABLES = ("DYLD_LIBRARY_PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "TMPDIR", "TZ")
 """What an interpreter may need to start. Nothing else of the environment is passed on: it may hold secrets."""
 
@@ -54,8 +59,21 @@ class Outcome:
     detail: str = ""
     """How a crashed worker ended: ``refused`` (by the guard), ``exit 1`` (an exception), ``signal 11``."""
 
+    @property
+    def is_of_piece(self) -> bool:
+        """Whether the piece is to blame: nobody ended its worker, or the zygote, from outside."""
+        return self.status == "answered" or (self.status == "crashed" and self.detail not in _FROM_OUTSIDE)
+
 
 NOT_TRIED = Outcome("not_tried")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    index: int
+    text: str
+    is_second: bool = False
+    """Given out a second time, since the zygote died with the first worker that had it."""
 
 
 class WorkerPool:
@@ -157,6 +175,8 @@ class WorkerPool:
             budget_s: Time for all of them, from when the workers are ready; later pieces are ``not_tried``, those
                 under way are waited for.
 
+        A piece that was under way when the zygote died is given to the next one, once.
+
         Raises:
             MathloomError: The target cannot be loaded, or the zygote dies again and again (then pieces are innocent:
                 memory is short, or someone kills it).
@@ -166,17 +186,18 @@ class WorkerPool:
             yield from self._map(enumerate(pieces), None if budget_s is None else time.monotonic() + budget_s)
 
     def _map(self, pieces: Iterator[tuple[int, str]], end: float | None) -> Iterator[tuple[int, Outcome]]:
-        under_way: dict[int, int] = {}
+        under_way: dict[int, _Piece] = {}
+        again: deque[_Piece] = deque()
         deaths = 0
         try:
             while True:
                 is_late = end is not None and time.monotonic() >= end
                 try:
-                    while not is_late and len(under_way) < 2 * self._workers:
-                        index, text = next(pieces)
+                    while (again or not is_late) and len(under_way) < 2 * self._workers:
+                        piece = again.popleft() if again else _Piece(*next(pieces))
                         self._next_id += 1
-                        under_way[self._next_id] = index
-                        self._send({"op": "do", "id": self._next_id, "text": text})
+                        under_way[self._next_id] = piece
+                        self._send({"op": "do", "id": self._next_id, "text": piece.text})
                 except StopIteration:
                     is_late = True
                 except EngineError:
@@ -187,11 +208,12 @@ class WorkerPool:
                 if told is None:
                     deaths += 1
                     lost, under_way = list(under_way.values()), {}
-                    yield from ((index, Outcome("crashed", detail="the zygote died")) for index in lost)
+                    again.extend(replace(piece, is_second=True) for piece in lost if not piece.is_second)
+                    yield from ((p.index, Outcome("crashed", detail=ZYGOTE_DIED)) for p in lost if p.is_second)
                     self._revive(deaths)
                 else:
                     deaths = 0
-                    yield under_way.pop(told["id"]), _outcome(told)
+                    yield under_way.pop(told["id"]).index, _outcome(told)
             yield from ((index, NOT_TRIED) for index, _ in pieces)
         finally:
             if under_way:
@@ -202,7 +224,7 @@ class WorkerPool:
         if self._child is not None:
             self._child.send(frame)
 
-    def _receive(self, under_way: dict[int, int]) -> dict[str, Any] | None:
+    def _receive(self, under_way: Container[int]) -> dict[str, Any] | None:
         """The next outcome of a piece that is under way; None when the zygote is dead or says nothing."""
         try:
             while self._child is not None:

@@ -80,7 +80,8 @@ class Zygote:
             now = time.monotonic()
             ends = [worker.deadline for worker in self._workers if worker.piece is not None]
             wait = max(0.0, min([_LOOK_S, *(end - now for end in ends)]))
-            reading = {0: None, **{worker.answers: worker for worker in self._workers}}
+            # The build comes last: after a ``drop`` the descriptors of these workers are closed, and may be others'.
+            reading = {**{worker.answers: worker for worker in self._workers}, 0: None}
             writing = {worker.pieces: worker for worker in self._workers if worker.pending}
             readable, writable, _ = select.select(list(reading), list(writing), [], wait)
             for descriptor in writable:

@@ -151,8 +151,8 @@ class SymbolicStep:
     def _conclude(self, pair: tuple[str, str], outcome: Outcome) -> Comparison:
         relation = _relation(outcome)
         is_final = outcome.status == "answered"
-        is_fair = outcome.status == "crashed" or outcome.cpu_ms >= _STARVED * self._limit_ms
-        if is_final or (outcome.status != "not_tried" and is_fair):
+        had_time = outcome.status == "timed_out" and outcome.cpu_ms >= _STARVED * self._limit_ms
+        if outcome.is_of_piece or had_time:
             self._cache.put(pair_id(*pair, self.policy), Found(relation, 0 if is_final else self._limit_ms))
         if not is_final:
             self._counts[outcome.status.replace("_", " ")] += 1

@@ -14,7 +14,7 @@ import pytest
 
 from resources.errors import MathloomError
 from resources.workers import Outcome, WorkerPool
-from resources.workers.pool import NOT_TRIED
+from resources.workers.pool import NOT_TRIED, ZYGOTE_DIED
 
 TARGET = """
 import os, signal, sys, threading, time
@@ -317,9 +317,34 @@ def test_death_of_the_zygote_is_survived(folder: Path) -> None:
         timer.start()
         found = ask(pool, *["sleep 0.4"] * 4, *["echo a"] * 10)
         timer.join()
-        assert [outcome.status for outcome in found[:4]] == ["crashed"] * 4
-        assert found[-1].answer == "a"
+        assert [outcome.answer for outcome in found] == ["slept"] * 4 + ["a"] * 10, "they are innocent"
         assert pool.pid != first
+        assert wait_gone(worker)
+
+
+def test_pieces_of_two_zygotes_that_died_are_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should a piece be able to kill the zygote, it costs itself and what was under way, not the build."""
+    with make(workers=1) as pool:
+        start, starts = pool.start, [2, 1]
+
+        def doomed() -> None:
+            is_new = pool.pid is None
+            start()
+            if is_new and starts and starts.pop():
+                threading.Timer(0.2, os.kill, [pool.pid or 0, signal.SIGKILL]).start()
+
+        monkeypatch.setattr(pool, "start", doomed)
+        found = ask(pool, *["sleep 0.4"] * 2, *["echo a"] * 3)
+        assert [outcome.detail for outcome in found[:2]] == [ZYGOTE_DIED] * 2
+        assert not found[0].is_of_piece
+        assert [outcome.answer for outcome in found[2:]] == ["a"] * 3
+
+
+def test_a_stopped_worker_is_late(folder: Path) -> None:
+    with make(workers=1) as pool:
+        worker = int(str(ask(pool, "facts pid")[0].answer))
+        os.kill(worker, signal.SIGSTOP)
+        assert [outcome.status for outcome in ask(pool, "echo a", "echo b")] == ["timed_out", "answered"]
         assert wait_gone(worker)
 
 

@@ -10,6 +10,7 @@ import pytest
 from assets.answers.symbolic.cache import VerdictCache
 from assets.answers.symbolic.step import Comparison, SymbolicStep
 from resources.workers import Outcome, WorkerPool
+from resources.workers.pool import ZYGOTE_DIED
 
 SAME, LATE = ("x(x+1)", "x^2+x"), (r"\sum_{k=1}^{10^{9}} k!", "1")
 
@@ -71,6 +72,9 @@ def test_more_time_asks_a_time_out_again(monkeypatch: pytest.MonkeyPatch) -> Non
         (Outcome("timed_out", ms=500.0, cpu_ms=480.0), True),
         (Outcome("timed_out", ms=500.0, cpu_ms=60.0), False),  # the machine was busy with something else
         (Outcome("crashed", ms=3.0, detail="exit 1"), True),
+        (Outcome("crashed", ms=3.0, detail="refused"), True),
+        (Outcome("crashed", ms=3.0, detail="signal 9"), False),  # someone killed its worker
+        (Outcome("crashed", detail=ZYGOTE_DIED), False),
         (Outcome("not_tried"), False),
         (Outcome("answered", "nonsense"), True),
     ],
