@@ -20,11 +20,13 @@ from math import gcd
 from threading import Lock
 from typing import Literal
 
+from flint import ctx
+
 from assets.answers.forms.read import ShapeReader
 from assets.answers.policy import DEFAULT, Policy
 from assets.answers.reading.tokens import plain_text, tokenize
 from assets.answers.reading.undecided import Undecided
-from assets.answers.values.number import spent
+from assets.answers.values.number import BITS, spent
 
 MAX_CHARACTERS = 2_000
 
@@ -67,7 +69,7 @@ def canonical_key(answer: str, policy: Policy = DEFAULT) -> Key:
 
 def read_key(text: str, policy: Policy = DEFAULT) -> str:
     """The text of the key of ``text``. Undecided, and nothing else, when no reader knows it. For tests."""
-    spent.bits = 0
+    spent.bits, ctx.prec = 0, BITS
     return ShapeReader(policy).key(_cleaned(text))
 
 

@@ -29,7 +29,7 @@ class Policy:
     lists_are_unordered: bool = True
     """``1,2`` and ``2,1`` are the same list. ``(1,2)`` and ``(2,1)`` never are."""
     words_are_numbers: bool = True
-    """``five`` is 5, as far as twenty."""
+    """``five`` is 5, as far as a hundred."""
 
 
 DEFAULT = Policy()

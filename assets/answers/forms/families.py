@@ -2,15 +2,20 @@ r"""Answers with a whole number in them: ``2k\\pi, k\\in\\mathbb{Z}``, ``x\\equi
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from assets.answers.forms.labels import is_symbol, label_before, label_of
 from assets.answers.forms.reader import Reader, closing, split
 from assets.answers.reading.parser import parse
 from assets.answers.reading.tokens import TEXT
+from assets.answers.reading.tree import Tree
 from assets.answers.reading.undecided import Undecided
 from assets.answers.values import number as n
-from assets.answers.values.expression import value_of
+from assets.answers.values.digits import constant
+from assets.answers.values.expression import line_of, value_of
 
 INTEGERS = frozenset({"\u2124", "\u2115"})
+WHOLE = "\u2124"
 MODULI = frozenset({"\\pmod", "\\mod", "\\bmod"})
 _ORDINALS = frozenset({"st", "nd", "rd", "th"})
 _NAME = "\\kappa"
@@ -29,7 +34,23 @@ def family(reader: Reader, tokens: list[str]) -> str | None:
     _, body = label_before([token for part in parts[:-1] for token in ([",", *part] if part is not parts[0] else part)])
     if last[0] not in body:
         return None
-    return f"f:{last[2]}:{reader.key([_NAME if token == last[0] else token for token in body])}"
+    named = [_NAME if token == last[0] else token for token in body]
+    return f"f:{last[2]}:{_progression(parse(named)) if last[2] == WHOLE else reader.key(named)}"
+
+
+def _progression(tree: Tree) -> str:
+    """Step and least start of what a whole number of steps reaches: ``-1+3k`` is ``2-3k``."""
+    line = line_of(tree)
+    if line is None:
+        raise Undecided
+    step, start = line
+    steps = constant(n.divide(start, step))
+    if not steps.startswith("q:") or "#" in steps:
+        raise Undecided
+    rest = Fraction(steps[2:]) % 1
+    if n.is_exact(step) and step < 0 or not n.is_exact(step) and step.real < 0:
+        step, rest = n.multiply(step, n.exact(-1)), -rest % 1
+    return f"{constant(step)}:{rest}"
 
 
 def congruence(tokens: list[str]) -> str | None:

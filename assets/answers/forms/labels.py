@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from assets.answers.forms.reader import split
+from assets.answers.forms.reader import closing, split
 from assets.answers.reading.names import GREEK, is_word
 from assets.answers.reading.parser import parse
 from assets.answers.reading.tokens import TEXT
@@ -51,6 +51,8 @@ def marked_name(tokens: Sequence[str]) -> str | None:
     r"""The name of a segment, angle or triangle (``\overline{CD}``, ``\angle A``); None for anything else."""
     if not {"\\overline", "\\angle", "\\triangle"}.intersection(tokens) or len(tokens) > MAX_LABEL:
         return None
+    if "\\overline" in tokens and (tokens[0] != "\\overline" or closing(tokens, 1) != len(tokens) - 1):
+        return None  # a bar over some of it
     bare = [token for token in tokens if token not in {"{", "}", "\\overline"}]
     if not all(token in _MARKS or (token.isascii() and token.isupper()) for token in bare):
         return None

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assets.answers.forms import reals
+from assets.answers.forms.conditions import CONDITIONS, RELATIONS, condition, end, endless, set_of
 from assets.answers.forms.labels import label_before
 from assets.answers.forms.reader import Reader, closing, joined, split
-from assets.answers.forms.relations import CONDITIONS, RELATIONS, condition, end, endless, set_of
-from assets.answers.reading.tokens import AND, OR
+from assets.answers.reading.names import is_word
+from assets.answers.reading.parser import parse
+from assets.answers.reading.tokens import AND, OR, TEXT
 from assets.answers.reading.undecided import Undecided
+from assets.answers.values.expression import keys_of
 
 SEPARATORS = frozenset({",", ";", OR, AND})
 _COORDINATES = frozenset({("x", "y"), ("x", "y", "z")})
@@ -37,16 +40,30 @@ def listed(reader: Reader, tokens: list[str]) -> str | None:
         labels = labels[:1] * len(labels)  # x = 1, 2: one name for all
     if None in labels and len(set(labels)) > 1:
         raise Undecided
-    if labels[0] is None or (len(set(labels)) == 1 and reader.policy.labels_are_names):
+    is_unnamed = labels[0] is None or (len(set(labels)) == 1 and reader.policy.labels_are_names)
+    if OR in found and (AND in found or not is_unnamed):
+        raise Undecided  # x = 1 or y = 2
+    if is_unnamed:
         return _in_order(reader, [key for _, part in pairs for key in _flat(reader, part)])
     return _named(reader, labels, [reader.key(part, is_part=True) for _, part in pairs])
 
 
 def _flat(reader: Reader, part: list[str]) -> list[str]:
     """The keys of a part; several where it holds plus-minus."""
-    key = reader.key(part, is_part=True)
-    has_signs = "\u00b1" in part and key.startswith("l:(")
-    return key[3:-1].split(",") if has_signs else [key]
+    if "\u00b1" not in part:
+        return [reader.key(part, is_part=True)]
+    try:
+        return keys_of(parse(part))
+    except Undecided:
+        return [reader.key(one, is_part=True) for one in _both_signs(part)]
+
+
+def _both_signs(tokens: list[str]) -> list[list[str]]:
+    r"""``(\pm 2, 0)`` with either sign. Undecided with two such signs: two answers or four."""
+    if tokens.count("\u00b1") > 1 or "\\mp" in tokens:
+        raise Undecided
+    at = tokens.index("\u00b1")
+    return [[*tokens[:at], sign, *tokens[at + 1 :]] for sign in "+-"]
 
 
 def _in_order(reader: Reader, keys: list[str]) -> str:
@@ -61,7 +78,13 @@ def _named(reader: Reader, labels: Sequence[str | None], keys: Sequence[str]) ->
     pairs = sorted(zip(names, keys, strict=True))
     if tuple(name for name, _ in pairs) in _COORDINATES:
         return reals.span("(", [key for _, key in pairs], ")")
-    return joined("s", [f"{''.join(name.casefold().split())}={key}" for name, key in pairs])
+    return joined("s", [f"{_folded(name)}={key}" for name, key in pairs])
+
+
+def _folded(name: str) -> str:
+    """Words in any case; variables as they are."""
+    name = "".join(name.split())
+    return name.casefold() if name[0] == TEXT or is_word(name) else name
 
 
 def _set(reader: Reader, inner: list[str]) -> str:
@@ -92,6 +115,8 @@ def bracketed(reader: Reader, tokens: list[str]) -> str | None:
         return None
     if any(label_before(part)[0] is not None for part in parts):
         raise Undecided  # (y=1, x=2): the names say another order than the places
+    if "\u00b1" in tokens:
+        return joined("l", sorted({reader.key(one) for one in _both_signs(tokens)}))
     opener = "[" if tokens[0] == "[" else "("
     closer = "]" if tokens[-1] == "]" else ")"
     return reals.span(opener, [_end(reader, part) for part in parts], closer)

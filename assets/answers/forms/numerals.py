@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from assets.answers.forms.reader import Reader, closing, joined, split
 from assets.answers.reading.parser import parse
-from assets.answers.reading.tokens import AND, TEXT
-from assets.answers.reading.tree import Tree
+from assets.answers.reading.tokens import AND, TEXT, TO
+from assets.answers.reading.tree import Tree, variables
 from assets.answers.reading.undecided import Undecided
-from assets.answers.reading.units import is_unit
+from assets.answers.reading.units import is_unit, unit_name
 from assets.answers.values.expression import keys_of
 
 _DIGITS = re.compile(r"[0-9][0-9A-Za-z]*(?:\.[0-9A-Za-z]+)?")
@@ -35,17 +35,21 @@ def based(tokens: Sequence[str]) -> str | None:
         return None
     if len(base) != 1:
         raise Undecided
+    if not is_text and not written.isdecimal() and written.replace(".", "", 1) != written.upper().replace(".", "", 1):
+        raise Undecided  # 2x_3 is a product, and 2a_{12} may be one
     number = _BASES.get(base[0]) or (int(base[0]) if base[0].isdecimal() and len(base[0]) < 3 else 0)
     if not 2 <= number <= 36:
         raise Undecided
     if number == 10 and written.isdecimal():
         return f"q:{sign}{int(written)}" if len(written) < 1_000 else None
+    if any(digit != "." and int(digit, 36) >= number for digit in written):
+        raise Undecided  # no digits of that base: an index, or a mistake
     return f"b:{number}:{sign}{written.lstrip('0').upper() or '0'}"
 
 
 def ratio(tokens: Sequence[str]) -> str | None:
     """``6:8`` is ``3:4``; what reads as a time of day (``3:30``) stays as written."""
-    parts, found = split(tokens, {":", "\\to"})
+    parts, found = split(tokens, {":", TO})
     if not found or any(not part for part in parts):
         if found:
             raise Undecided
@@ -71,21 +75,23 @@ def measures(reader: Reader, tokens: Sequence[str]) -> str | None:
     ends = [i for i, token in enumerate(tokens) if is_unit(token)]
     if len(ends) < 2 or ends[-1] != len(tokens) - 1:
         return None
-    parts: list[str] = []
+    parts: list[tuple[str, list[str]]] = []
     start = 0
     for at in ends:
         number = [token for token in tokens[start:at] if token != ","]
-        if not number:
+        if not number or number == ["per"]:
             return None
-        parts.append(f"{keys_of(parse(list(number)))[0]}~{unit_name(tokens[at : at + 1])}")
+        tree = parse(number)
+        if variables(tree):
+            return None
+        parts.append((unit_name(tokens[at : at + 1]), keys_of(tree)))
         start = at + 1
-    return joined("v", parts)
+    names = {name for name, _ in parts}
+    if 1 < len(names) < len(parts) or any(len(keys) > 1 for _, keys in parts):
+        raise Undecided
+    shown = sorted(f"{keys[0]}~{name}" for name, keys in parts)
+    return joined("l" if len(names) == 1 else "v", shown)  # 5 cm and 6 cm are a list
 
 
 def _without_and(token: str) -> str:
     return token.removesuffix(" ").removesuffix(" and") if token[0] == TEXT else token
-
-
-def unit_name(tokens: Sequence[str]) -> str:
-    """One spelling of a unit: case of words and spaces do not matter."""
-    return "".join("".join(token.lstrip(TEXT).casefold().split()).strip(".~") for token in tokens)

@@ -3,24 +3,27 @@ r"""Which shape an answer has: tries each reader where one of its marks stands a
 from __future__ import annotations
 
 from assets.answers.forms import words
+from assets.answers.forms.conditions import CONDITIONS, RELATIONS, end
 from assets.answers.forms.families import MODULI, congruence, family, ordinal
 from assets.answers.forms.labels import marked_name
 from assets.answers.forms.lists import SEPARATORS, bracketed, listed
 from assets.answers.forms.matrices import matrix
-from assets.answers.forms.numerals import based, measures, ratio, unit_name
-from assets.answers.forms.reader import joined, split, unwrap
-from assets.answers.forms.relations import RELATIONS, SETS, end, real_set, relation
+from assets.answers.forms.numerals import based, measures, ratio
+from assets.answers.forms.reader import closing, joined, split, unwrap
+from assets.answers.forms.relations import real_set, relation
 from assets.answers.policy import Policy
 from assets.answers.reading.parser import parse
-from assets.answers.reading.tokens import AND, DOTS, TEXT, tokenize
+from assets.answers.reading.tokens import AND, DOTS, OR, TEXT, TO, tokenize
 from assets.answers.reading.undecided import Undecided
-from assets.answers.reading.units import SCALES, without_units
+from assets.answers.reading.units import scale_of, unit_name, without_units
 from assets.answers.values.expression import keys_of
 
 MAX_NESTING = 6
 
-_SETS = SETS | {"\\in"}
-_OTHER = frozenset({"_", ":", "\\to", "\u221e", "\\{"})
+_SETS = CONDITIONS - RELATIONS
+_OTHER = frozenset({"_", ":", TO, "\u221e", "\\{"})
+_JOINTS = {"\\vee": OR, "\\wedge": AND}
+_WEDGES = frozenset(_JOINTS)
 _MARKS = _SETS | RELATIONS | SEPARATORS | _OTHER
 
 
@@ -50,9 +53,11 @@ class ShapeReader:
             if found is not None:
                 return found
             if tokens[0][0] == TEXT:
-                return self.key(tokenize(tokens[0][1:]), is_part=is_part)
+                return self.key(tokenize(words.without_opening(tokens[0][1:])), is_part=is_part)
         if DOTS in tokens:
             return _pattern(tokens)
+        if not is_part and (only := _only_member(tokens)):
+            return self.key(only)
         found = self._shape(tokens)
         if found is not None:
             return found
@@ -81,6 +86,10 @@ class ShapeReader:
         return None
 
     def _set_or_relation(self, tokens: list[str]) -> str | None:
+        if _WEDGES.intersection(tokens):  # between statements; between letters they are another operation
+            if not RELATIONS.intersection(tokens) and "\\in" not in tokens:
+                return None
+            tokens = [_JOINTS.get(token, token) for token in tokens]
         present = _MARKS.intersection(tokens)
         if not present:
             return None
@@ -101,7 +110,7 @@ class ShapeReader:
             return found
         if present & RELATIONS and (found := relation(self, tokens)) is not None:
             return found
-        if present & {":", "\\to"} and (found := ratio(tokens)) is not None:
+        if present & {":", TO} and (found := ratio(tokens)) is not None:
             return found
         return based(tokens) if "_" in present else None
 
@@ -110,9 +119,8 @@ class ShapeReader:
         if found is not None:
             return found
         bare = without_units(tokens) if self.policy.strip_units else tokens
-        first = bare[-1].strip(TEXT + " ~").casefold().split(" ")[0] if len(bare) > 1 else ""
-        scale = SCALES.get(first)
-        if scale:
+        scale = scale_of(bare[-1]) if len(bare) > 1 else 1
+        if scale > 1:
             bare = ["(", *bare[:-1], ")", "*", str(scale)]
             return self._scalar(bare)
         if not self.policy.percent_is_unit and "%" in tokens:
@@ -135,13 +143,27 @@ def _without_stop(tokens: list[str]) -> list[str]:
     return tokens
 
 
+def _only_member(tokens: list[str]) -> list[str]:
+    r"""What is alone in a set: ``\{5\}`` is 5, but a set or a condition in a set is not. Empty for anything else."""
+    inner = tokens[1:-1]
+    if tokens[0] != "\\{" or closing(tokens, 0) != len(tokens) - 1 or "\\{" in inner or "\u2205" in inner:
+        return []
+    return [] if len(split(inner, SEPARATORS | RELATIONS | {"|", ":", "\u00b1"})[0]) > 1 else inner
+
+
 def _pattern(tokens: list[str]) -> str:
-    """What goes on: its parts must be formulas, then it is compared as it is written."""
-    parts, _ = split(tokens, {",", ";", "+", "-", "*", "=", DOTS})
-    for part in parts:
-        if part:
-            parse(part)
-    return "p:" + "".join(token for token in tokens if token not in {"{", "}"})
+    """What goes on: its parts as formulas, between the signs as they stand."""
+    tokens = tokens[1:-1] if tokens[0] == "\\{" and closing(tokens, 0) == len(tokens) - 1 else tokens
+    parts, found = split(tokens, {",", ";", "+", "-", "*", "=", DOTS})
+    shown = [_shown(part) for part in parts]
+    return "p:" + "".join(a + b for a, b in zip(shown, [*found, ""], strict=True))
+
+
+def _shown(part: list[str]) -> str:
+    """A part as its key; figures that go on as they are written (0.33... is not 0.330...)."""
+    if len(part) == 1 and "." in part[0]:
+        return part[0]
+    return "|".join(keys_of(parse(part))) if part else ""
 
 
 def _unit_of(tokens: list[str], bare: list[str]) -> str:

@@ -136,7 +136,7 @@ def show(intervals: Sequence[Interval]) -> str:
     points = [item.low.key for item in found if item.low.key == item.high.key]
     spans = [_span(item) for item in found if item.low.key != item.high.key]
     if not spans:
-        return joined("l", sorted(points))
+        return points[0] if len(points) == 1 else joined("l", sorted(points))  # x in {5} is 5
     if len(spans) == 1 and not points:
         return spans[0]
     return joined("u", sorted([*spans, *([joined("l", sorted(points))] if points else [])]))

@@ -1,40 +1,18 @@
-r"""Equations, inequalities and conditions: ``y=2x+1``, ``1<x\le 2``, ``x<1 or x>2``, ``x\ne 0``, ``x\in(0,1)``."""
+r"""Equations and inequalities: ``y=2x+1``, ``x=\frac12=0.5``, ``22/7\approx 3.14``, ``x<y``."""
 
 from __future__ import annotations
 
-from functools import cmp_to_key
-
-from flint import fmpq
-
 from assets.answers.forms import reals
+from assets.answers.forms.conditions import CONDITIONS, LESS, MORE, RELATIONS, condition
 from assets.answers.forms.labels import label_of, names_of
-from assets.answers.forms.reader import Reader, closing, joined, split, unwrap
-from assets.answers.forms.reals import Interval
-from assets.answers.reading.names import FUNCTION_LETTERS
+from assets.answers.forms.reader import Reader, closing, joined, split
 from assets.answers.reading.parser import parse
-from assets.answers.reading.tokens import AND, OR
-from assets.answers.reading.tree import Tree, difference, negative, variables
+from assets.answers.reading.tree import Tree, difference, variables
 from assets.answers.reading.undecided import Undecided
-from assets.answers.values.expression import (
-    equation_key,
-    inequality_key,
-    keys_of,
-    linear_bound,
-    value_of,
-)
-from assets.answers.values.number import Number, is_exact
-from assets.answers.values.roots import changes
+from assets.answers.values.digits import constant
+from assets.answers.values.expression import equation_key, inequality_key, keys_of, linear_bound
 
-WHOLE = frozenset({"\u2124", "\u2115"})
-LESS = frozenset({"<", "\u2264"})
-MORE = frozenset({">", "\u2265"})
-ORDER = LESS | MORE
-NOT_EQUAL = "\u2260"
 ABOUT = "\u2248"
-RELATIONS = ORDER | {"=", NOT_EQUAL, ABOUT}
-SETS = frozenset({"\u222a", "\u2229", "\\setminus", "\u211d"})
-CONDITIONS = ORDER | SETS | {NOT_EQUAL, "\\in"}
-_FLIPPED = {"<": ">", ">": "<", "\u2264": "\u2265", "\u2265": "\u2264"}
 
 
 def relation(reader: Reader, tokens: list[str]) -> str | None:
@@ -77,10 +55,19 @@ def _equation(reader: Reader, left: list[str], right: list[str]) -> str:
     first, second = parse(left), parse(right)
     if not variables(first) and not variables(second):
         one, other = keys_of(first), keys_of(second)
-        if one == other and len(one) == 1:
+        if one == other and len(one) == 1 and left != right:  # 0 = 0 says that anything will do
             return one[0]  # 2^{10} = 1024
         raise Undecided  # 22/7 = 3.14 claims something about numbers: up to scale all such claims are one
-    return equation_key(first, second)
+    return _root(first, second) if reader.policy.labels_are_names else equation_key(first, second)
+
+
+def _root(first: Tree, second: Tree) -> str:
+    """The key of an equation; of its root where it is linear in its only variable: ``2x = 4`` is ``x = 2``."""
+    try:
+        bound = linear_bound(difference(first, second))
+    except Undecided:
+        bound = None
+    return equation_key(first, second) if bound is None else constant(bound[0])
 
 
 def _reordered(reader: Reader, names: list[str], right: list[str]) -> str:
@@ -156,231 +143,3 @@ def _symbolic_union(reader: Reader, tokens: list[str]) -> str | None:
     if any(not key.startswith(("t:", "l:")) for key in keys):
         raise Undecided
     return f"u:({','.join(keys)})" if len(keys) > 1 else keys[0]
-
-
-def condition(tokens: list[str]) -> list[Interval]:
-    """The reals that ``tokens`` describe. Undecided when they describe anything else, or two variables."""
-    names = {token for token in _letters(tokens)}
-    if len(names) > 1:
-        raise Undecided
-    return _any_of(tokens)
-
-
-def _letters(tokens: list[str]) -> list[str]:
-    found = [token for token in tokens if token.isascii() and token.isalpha() and token not in {"e", "i", "pi", "sqrt"}]
-    for at, token in enumerate(tokens[:-3]):
-        if token in FUNCTION_LETTERS and tokens[at + 1] == "(" and tokens[at + 3] == ")" and tokens[at + 2] in found:
-            found.remove(tokens[at + 2])  # g(x) is one unknown
-    return found
-
-
-def _any_of(tokens: list[str]) -> list[Interval]:
-    parts, found = split(unwrap(tokens), {OR, AND, ",", ";"})
-    parts = [part for part in parts if part]
-    if not parts:
-        raise Undecided
-    if not found:
-        return _one_of(parts[0])
-    if NOT_EQUAL in parts[0] and not any(CONDITIONS.intersection(part) for part in parts[1:]):
-        excluded = [_one_of(parts[0]), *(reals.complement([reals.point(value_of(parse(part)))]) for part in parts[1:])]
-        return _all_in(excluded)  # x \ne 0, 1
-    if not all(CONDITIONS.intersection(part) for part in parts):
-        raise Undecided
-    sets = [_one_of(part) for part in parts]
-    if set(found) == {OR}:
-        return reals.normal([item for one in sets for item in one])
-    if OR in found:
-        raise Undecided
-    both = _all_in(sets)
-    if AND not in found and not both:
-        return reals.normal([item for one in sets for item in one])  # x < 1, x > 2: no number is both
-    return both
-
-
-def _all_in(sets: list[list[Interval]]) -> list[Interval]:
-    total = sets[0]
-    for one in sets[1:]:
-        total = reals.intersect(total, one)
-    return total
-
-
-def _one_of(tokens: list[str]) -> list[Interval]:
-    tokens = unwrap(tokens)
-    if len(tokens) > 2 and tokens[1] == "\\in" and label_of(tokens[:1]) is not None:
-        return _one_of(tokens[2:])
-    parts, signs = split(tokens, RELATIONS)
-    if signs:
-        return _ordered(parts, signs)
-    for mark, join in (("\u222a", _union), ("\\setminus", _minus), ("\u2229", _all_in)):
-        parts, found = split(tokens, {mark})
-        if found:
-            return join([_one_of(part) for part in parts])
-    if len(tokens) > 2 and tokens[0] == "\u211d" and tokens[1] == "-":
-        return _minus([reals.EVERYTHING, _one_of(tokens[2:])])
-    if tokens == ["\u211d"]:
-        return list(reals.EVERYTHING)
-    return _bracketed(tokens)
-
-
-def _union(sets: list[list[Interval]]) -> list[Interval]:
-    return reals.normal([item for one in sets for item in one])
-
-
-def _minus(sets: list[list[Interval]]) -> list[Interval]:
-    return _all_in([sets[0], *(reals.complement(one) for one in sets[1:])])
-
-
-def _bracketed(tokens: list[str]) -> list[Interval]:
-    if not tokens:
-        raise Undecided
-    if tokens == ["\u2205"]:
-        return []
-    if closing(tokens, 0) != len(tokens) - 1 and tokens[0] != "]":
-        raise Undecided
-    if tokens[0] == "\\{":
-        return set_of(tokens[1:-1])
-    parts, found = split(tokens[1:-1], {",", ";"})
-    if len(found) != 1 or tokens[0] not in {"(", "[", "]"} or tokens[-1] not in {")", "]", "["}:
-        raise Undecided
-    low, high = end(parts[0]), end(parts[1])
-    if reals.compare(low, high) > 0:
-        raise Undecided
-    return [Interval(low, tokens[0] == "[" and not low.side, high, tokens[-1] == "]" and not high.side)]
-
-
-def endless(inner: list[str]) -> str | None:
-    r"""The key of an endless set of integers, ``n\in\mathbb{Z}\mid n>2``: that of the reals, marked. Else None."""
-    for bar in ("|", ":"):
-        parts, found = split(inner, {bar})
-        if len(found) == 1 and WHOLE.intersection(parts[0]) and "\\in" in parts[0] and parts[1]:
-            reach = condition(parts[1])
-            if any(item.low.side or item.high.side for item in reach):
-                return f"z:{parts[0][-1]}:{reals.show(reach)}"
-    return None
-
-
-def set_of(inner: list[str]) -> list[Interval]:
-    r"""The inside of ``\{...\}``: numbers, or a name with a condition. Undecided for anything else."""
-    for bar in ("|", ":"):
-        parts, found = split(inner, {bar})
-        if len(found) == 1 and parts[0] and parts[1]:
-            if set(parts[0]) & WHOLE and "\\in" in parts[0]:
-                return _whole_numbers(condition(parts[1]), is_natural="\u2115" in parts[0])
-            domain = _one_of(parts[0]) if "\\in" in parts[0] else list(reals.EVERYTHING)
-            if label_of(parts[0][:1]) is None or ("\\in" not in parts[0] and len(parts[0]) > 1):
-                raise Undecided
-            return reals.intersect(domain, condition(parts[1]))
-    parts, _ = split(inner, {",", ";"})
-    return [reals.point(value_of(parse(part))) for part in parts] if inner else []
-
-
-def _whole_numbers(intervals: list[Interval], *, is_natural: bool) -> list[Interval]:
-    """The integers of a bounded set, as points."""
-    found: list[Interval] = []
-    for item in reals.normal(intervals):
-        if not is_exact(item.low.value) or not is_exact(item.high.value):
-            raise Undecided
-        low, high = int(item.low.value.ceil()), int(item.high.value.floor())
-        if high - low > reals.MAX_INTERVALS or (is_natural and low <= 0):
-            raise Undecided  # whether 0 is natural, nobody agrees
-        inside = [reals.point(fmpq(whole)) for whole in range(low, high + 1)]
-        found += [one for one in inside if reals.intersect([one], [item])]
-    return found
-
-
-def end(tokens: list[str]) -> reals.End:
-    """An end of an interval: a number, or an infinity."""
-    if tokens and tokens[-1] == "\u221e":
-        if tokens[:-1] not in ([], ["+"], ["-"]):
-            raise Undecided
-        return reals.LEAST if tokens[0] == "-" else reals.GREATEST
-    return reals.end_of(value_of(parse(tokens)))
-
-
-def _ordered(parts: list[list[str]], signs: list[str]) -> list[Interval]:
-    """A chain of at most three parts with one variable, linear, in one of them."""
-    if not all(parts):
-        raise Undecided
-    if signs in ([NOT_EQUAL], ["="]):
-        only = [reals.point(_bound(parts[0], parts[1])[0])]
-        return only if signs == ["="] else reals.complement(only)
-    if any(sign not in ORDER for sign in signs) or len(parts) > 3:
-        raise Undecided
-    if len(parts) == 3:
-        if (signs[0] in LESS) != (signs[1] in LESS) or not variables(parse(parts[1])):
-            raise Undecided
-        return reals.intersect(_ordered(parts[:2], signs[:1]), _ordered(parts[1:], signs[1:]))
-    return _compared(parts, signs)
-
-
-def _compared(parts: list[list[str]], signs: list[str]) -> list[Interval]:
-    if parts[1][-1] == "\u221e" or parts[0][-1] == "\u221e":
-        return _unbounded(parts, signs[0])
-    first, second = parse(parts[0]), parse(parts[1])
-    if "abs" in (first.op, second.op):
-        return _distance(first, second, signs[0])
-    try:
-        bound = linear_bound(difference(first, second))
-    except Undecided:  # a pole at one of the places that it looks at
-        bound = None
-    if bound is None:
-        return _solved(difference(first, second), signs[0])
-    zero, is_rising = bound
-    sign = signs[0] if is_rising else _FLIPPED[signs[0]]
-    limit = reals.end_of(zero)
-    if sign in LESS:
-        return [Interval(reals.LEAST, False, limit, sign == "\u2264")]
-    return [Interval(limit, sign == "\u2265", reals.GREATEST, False)]
-
-
-def _distance(first: Tree, second: Tree, sign: str) -> list[Interval]:
-    """``|x-a| < c``: what lies near, or far from, a point."""
-    if second.op == "abs":
-        first, second, sign = second, first, _FLIPPED[sign]
-    reach, inner = value_of(second), first.parts[0]
-    ends: list[Interval] = []
-    for limit in (second, negative(second)):
-        found = linear_bound(difference(inner, limit))
-        if found is None:
-            raise Undecided
-        ends.append(reals.point(found[0]))
-    low, high = sorted((item.low for item in ends), key=cmp_to_key(reals.compare))
-    if reals.compare(reals.end_of(reach), reals.end_of(fmpq(0))) < 0:
-        raise Undecided
-    is_closed = sign in {"\u2264", "\u2265"}
-    near = [Interval(low, is_closed == (sign in LESS), high, is_closed == (sign in LESS))]
-    return reals.normal(near) if sign in LESS else reals.complement(near)
-
-
-def _solved(tree: Tree, sign: str) -> list[Interval]:
-    """Where a rational function is below (above) zero."""
-    places, signs = changes(tree)
-    wanted = -1 if sign in LESS else 1
-    ends = [reals.end_of(place.value) for place in places]
-    lows, highs = [reals.LEAST, *ends], [*ends, reals.GREATEST]
-    found = [
-        Interval(low, False, high, False)
-        for low, high, is_at in zip(lows, highs, signs, strict=True)
-        if is_at == wanted
-    ]
-    if sign in {"\u2264", "\u2265"}:
-        found += [reals.point(place.value) for place in places if place.is_zero]
-    return reals.normal(found)
-
-
-def _unbounded(parts: list[list[str]], sign: str) -> list[Interval]:
-    limit = end(parts[0] if parts[0][-1] == "\u221e" else parts[1])
-    is_upper = (parts[1][-1] == "\u221e") == (sign in LESS)
-    if is_upper != (limit.side > 0):
-        raise Undecided
-    return list(reals.EVERYTHING)
-
-
-def _bound(left: list[str], right: list[str]) -> tuple[Number, bool]:
-    first, second = parse(left), parse(right)
-    if not variables(first) and not variables(second):
-        raise Undecided
-    found = linear_bound(difference(first, second))
-    if found is None:
-        raise Undecided
-    return found

@@ -8,20 +8,39 @@ from collections.abc import Sequence
 from assets.answers.forms.reals import ALL_REALS
 from assets.answers.policy import Policy
 from assets.answers.reading.names import is_word, word_list
-from assets.answers.reading.tokens import TEXT
+from assets.answers.reading.tokens import AND, OR, TEXT
+from assets.answers.reading.undecided import Undecided
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[\s'\u2019,.-]+[^\W\d_]+)*\.?")
+_NAMED_CHOICE = re.compile(r"(?:option|choice|answer)\s*:?\s*\(?([A-Za-z])\)?\.?", re.IGNORECASE)
+_ROMAN = re.compile(r"[IVX]{2,5}")
+_NUMBERED = re.compile(r"[^\W\d_]{2,} ?\d{1,9}")
 _CHOICE = re.compile(r"(?:\((?=.\)))?([A-Z])[).:]?|\[(?=.\])([A-Z])\]")
 _CHOICES = re.compile(r"[A-Z]{1,4}(?:(?:\s*,|\s+and|\s+or|\s*&)+\s*[A-Z]{1,4})+")
 _PHRASE = re.compile(r"[^\W_]+(?:[\s'\u2019,.:;-]+[^\W_]+)*[.!]?")
-_HEDGES = re.compile(r"(?:about|approximately|exactly|roughly|around)\s+")
+_HEADINGS = re.compile(
+    r"(?:(?:thus|so|hence|therefore),? )?(?:the )?(?:final |correct )?answer(?: is|:)"
+    r"|approximately|about|around|roughly|exactly|approx\.?"
+)
+"""Texts before an answer that say nothing about it; as after \\approx, a rounded number is what it says."""
 _NUMBER_SETS = {"\u2124": "Z", "\u2115": "N", "\u211a": "Q", "\u2102": "C"}
+_NO_CALENDAR = frozenset({"-", "+", "*", "/", "="})
 MAX_CALENDAR = 16
 """Tokens of a date or time."""
-_SMALL = word_list(
+_ONES = word_list(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
 )
+_TENS = word_list("twenty thirty forty fifty sixty seventy eighty ninety")
+_SMALL = {word: at for at, word in enumerate(_ONES)} | {"hundred": 100, "onehundred": 100}
+_SMALL |= {tens: 10 * at for at, tens in enumerate(_TENS, 2)}
+_SMALL |= {tens + _ONES[one]: 10 * at + one for at, tens in enumerate(_TENS, 2) for one in range(1, 10)}
+_SAME_WORDS = {
+    "nosolutions": "nosolution", "nosolutionexists": "nosolution", "nosolutionsexist": "nosolution",
+    "thereisnosolution": "nosolution", "therearenosolutions": "nosolution", "norealsolutions": "norealsolution",
+    "therearenorealsolutions": "norealsolution", "dne": "doesnotexist", "limitdoesnotexist": "doesnotexist",
+}  # fmt: skip
+"""Other words for the same thing."""
 _ALL_REALS = frozenset(word_list("allrealnumbers allreals allrealnumber anyrealnumber everyrealnumber"))
 _MONTHS = word_list("january february march april may june july august september october november december")
 _DATE = re.compile(
@@ -31,6 +50,8 @@ _DATE = re.compile(
 )
 _TIME = re.compile(r"(\d{1,2})(?: ?: ?(\d{2}(?::\d{2})?))? ?(?:(?P<half>a|p)\.? ?m\.?|(?P<noon>noon|midnight))")
 _LABELLED = re.compile(TEXT + r"\s*\(([A-Z])\)[\s~]*")
+_JOINTS = frozenset({",", ";", AND, OR, "+", "-", "*", "/", "^", "="})
+_JOINED_REST = re.compile(r"\s*(?:,|;|&|and\b|or\b)")
 _LETTERS_FIRST = re.compile(r"[^\W\d_]{2,}|$")
 _NUMERIC_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _NOT_LETTERS = re.compile(r"[^0-9a-z:,. ]+")
@@ -44,7 +65,10 @@ def single(token: str, policy: Policy) -> str | None:
             return f"c:{found[1] or found[2]}"
         if _CHOICES.fullmatch(content):
             return None  # B and D: a list
-        return word(content, policy) if _WORDS.fullmatch(content) else None
+        if found := _NAMED_CHOICE.fullmatch(content):
+            return f"c:{found[1].upper()}"
+        is_letter = content == "pi" or (len(content) == 1 and content.islower())
+        return word(content, policy) if _WORDS.fullmatch(content) and not is_letter else None
     if token == "\u2205":
         return "l:()"
     if token in _NUMBER_SETS:
@@ -61,20 +85,30 @@ def word(text: str, policy: Policy) -> str:
     if plain in _ALL_REALS:
         return ALL_REALS
     if policy.words_are_numbers and plain in _SMALL:
-        return f"q:{_SMALL.index(plain)}"
-    return "oo" if plain == "infinity" else "w:" + plain
+        return f"q:{_SMALL[plain]}"
+    return "oo" if plain == "infinity" else "w:" + _SAME_WORDS.get(plain, plain)
 
 
 def words(tokens: Sequence[str], policy: Policy) -> str | None:
     """Words only: at least one that is no variable, nothing else but letters."""
     if not any(token[0] == TEXT or is_word(token) for token in tokens):
         return None
-    text = [token[1:] if token[0] == TEXT else token for token in tokens if token not in {"-", "'", ".", ","}]
+    text = [token.removeprefix(TEXT) for token in tokens if token not in {"-", "'", ".", ","}]
     if not text or not _LETTERS_FIRST.match(text[0].strip(" ~")):
         return None  # a number first: what follows is its unit
     if not all(_PHRASE.fullmatch(part.strip(" ~")) or not part.strip(" ~") for part in text):
         return None
+    if any(character.isdigit() for part in text for character in part):
+        return _with_number(tokens)
     return word("".join(text), policy)
+
+
+def _with_number(tokens: Sequence[str]) -> str:
+    """``Team 12``. Other words with numbers may say what a formula says: ``all reals except 3``."""
+    shown = " ".join(token.removeprefix(TEXT).strip(" ~") for token in tokens)
+    if not _NUMBERED.fullmatch(shown):
+        raise Undecided
+    return "w:" + shown.casefold().replace(" ", "")
 
 
 def choice(tokens: Sequence[str]) -> str | None:
@@ -82,6 +116,8 @@ def choice(tokens: Sequence[str]) -> str | None:
     bare = [token for token in tokens if token not in {"(", ")", ".", "[", "]", "{", "}"}]
     if len(bare) != 1 or len(tokens) > 5 or not tokens:
         return None
+    if tokens[0] == "(" and _ROMAN.fullmatch(bare[0].strip(TEXT + " ")):
+        return "w:" + bare[0].strip(TEXT + " ").casefold()
     found = _CHOICE.fullmatch(bare[0].removeprefix(TEXT).strip())
     return f"c:{found[1]}" if found and found[1] else None
 
@@ -91,6 +127,8 @@ def calendar(tokens: Sequence[str]) -> str | None:
     if len(tokens) == 5 and (found := _NUMERIC_DATE.fullmatch("".join(tokens))):
         return f"d:{int(found[1])}/{int(found[2])}/{found[3]}"  # which of the two is the month, nobody says
     if len(tokens) > MAX_CALENDAR or not any(token[0] == TEXT or token.isalpha() for token in tokens):
+        return None
+    if not _NO_CALENDAR.isdisjoint(tokens):
         return None
     text = " ".join(token.lstrip(TEXT).strip(" ~") for token in tokens).casefold()
     text = _NOT_LETTERS.sub(" ", text).replace(" ,", ",").replace(" .", ".").replace(" :", ":").replace(": ", ":")
@@ -122,18 +160,35 @@ def _time(text: str) -> str | None:
 
 def without_heading(tokens: list[str]) -> list[str]:
     r"""Without ``\text{Answer: }`` before the rest."""
-    is_heading = len(tokens) > 1 and tokens[0][0] == TEXT and tokens[0].rstrip(" ~").endswith((":", "="))
-    return tokens[1:] if is_heading else tokens
+    if len(tokens) < 2 or tokens[0][0] != TEXT:
+        return tokens
+    head = tokens[0][1:].rstrip(" ~")
+    if head.endswith((":", "=")):
+        if any(token[0] == TEXT and token.rstrip(" ~").endswith((":", "=")) for token in tokens[1:]):
+            raise Undecided  # Alice: 5, Bob: 6
+        return tokens[1:]
+    return tokens[1:] if _HEADINGS.fullmatch(head.strip().casefold()) else tokens
+
+
+def without_opening(content: str) -> str:
+    r"""The rest of a text that begins as a heading: ``\text{The answer is 5}``."""
+    found = _HEADINGS.match(content.strip().casefold())
+    return content.strip()[found.end() :].lstrip(" :") if found else content
 
 
 def labelled_choice(tokens: Sequence[str]) -> tuple[str, int] | None:
     r"""``\text{(B)} 12``: the letter, and how many tokens it takes. None unless it is set off by brackets or a text."""
     if (
         len(tokens) > 3
+        and tokens[3] not in _JOINTS
         and tokens[0] == "("
         and tokens[2] == ")"
         and (found := _CHOICE.fullmatch(tokens[1].strip(TEXT)))
     ):
         return f"c:{found[1]}", 3
     found = _LABELLED.match(tokens[0])
-    return (f"c:{found[1]}", 1 if found.end() == len(tokens[0]) else 0) if found and len(tokens[0]) > 3 else None
+    if not found or len(tokens[0]) <= 3 or _JOINED_REST.match(tokens[0], found.end()):
+        return None
+    if found.end() == len(tokens[0]) and len(tokens) > 1 and tokens[1] in _JOINTS:
+        return None
+    return f"c:{found[1]}", 1 if found.end() == len(tokens[0]) else 0

@@ -12,6 +12,8 @@ from assets.answers.reading.undecided import Undecided
 MAX_DEPTH = 24
 MAX_NUMBER_CHARACTERS = 1_000
 MAX_INDEX_TOKENS = 12
+MAX_ARGUMENT_TOKENS = 4
+"""Tokens of ``(-2)``: a longer bracket after the name of a function may be a factor."""
 MAX_LETTERS = 4
 """Longest run of letters that is a product."""
 
@@ -171,7 +173,7 @@ class Atoms:
         if word in ONE_ARGUMENT:
             return self.function(word)
         if word in {"C", "P"} and self._is_pair():
-            return self._choose(word)
+            raise Undecided  # 5 over 2, or the point C
         if word in GREEK:
             return self._indexed(word)
         if len(word) > MAX_LETTERS or (len(word) > 1 and word.lower() in NO_PRODUCTS):
@@ -194,8 +196,12 @@ class Atoms:
             name += "_" + self._verbatim()
         while self.take("'"):
             name += "'"
-        if name[0] in FUNCTION_LETTERS and self.peek() == "(":
-            name += self._bracket()
+        if name[0] in FUNCTION_LETTERS:
+            if [self.peek(ahead) for ahead in range(6)] == ["^", "{", "-", "1", "}", "("]:
+                self.at += 5
+                name += "^-1"
+            if self.peek() == "(":
+                name += self._bracket()
         return symbol(name)
 
     def _verbatim(self) -> str:
@@ -217,6 +223,8 @@ class Atoms:
             token = self.next()
             depth += (token == "(") - (token == ")")
             if not depth:
+                if self.at - start > MAX_ARGUMENT_TOKENS:
+                    raise Undecided  # h(h+1) is a product, f(x+1) is none
                 return "".join(self.tokens[start : self.at])
             if self.at - start > MAX_INDEX_TOKENS:
                 raise Undecided
@@ -231,15 +239,6 @@ class Atoms:
         if letter not in {"C", "P"} or not self.take("_"):
             raise Undecided
         return _choice(letter, upper, self.argument())
-
-    def _choose(self, word: str) -> Tree:
-        self.next()
-        upper = self.primary()
-        self.next()
-        lower = self.primary()
-        if not self.take(")"):
-            raise Undecided
-        return _choice(word, upper, lower)
 
     def _command(self, token: str) -> Tree:
         read = self._commands.get(token)

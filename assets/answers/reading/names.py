@@ -20,7 +20,8 @@ ONE_ARGUMENT = _words("sin cos tan cot sec csc arcsin arccos arctan sinh cosh ta
 """Functions that take what follows them: ``\\sin 2x`` is the sine of all of it."""
 TRIGONOMETRIC = _words("sin cos tan cot sec csc cis")
 NO_PRODUCTS = _words(
-    "sin cos tan cot sec csc log ln lg exp gcd lcm mod min max det deg div abs inf nan no am pm of cis to is if or and"
+    "sin cos tan cot sec csc log ln lg exp gcd lcm mod min max det deg div abs inf nan no am pm of cis to is if or and "
+    "per for the not but out any all sum odd dx dy dt dz cm km kg mph lbs"
 )
 """Short runs of letters that are names and no products of variables."""
 FUNCTION_LETTERS = frozenset("fghFGHPQ")

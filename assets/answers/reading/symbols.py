@@ -45,6 +45,7 @@ _LOWERED_RUN = re.compile(f"[{''.join(_LOWERED)}]+")
 _WIDE = re.compile("[\uff01-\uff5e]+")
 _VULGAR = re.compile("[\u00bc-\u00be\u2150-\u215e\u2189]")
 
+_LONG_ROOT = re.compile("\u221a\\s*([0-9]+(?:\\.[0-9]+)?)")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))|\\degree(?![A-Za-z])")
 _CLASSED = re.compile(r"\\math(?:bin|rel|ord|punct|inner|open|close)\s*\{\s*([^{}]{1,8})\s*\}")
 _LONE_SIGN = re.compile(r"\{([:=<>])\}")
@@ -61,6 +62,7 @@ def plain_symbols(text: str) -> str:
         text = _RAISED_RUN.sub(lambda found: "^{" + "".join(_RAISED[c] for c in found[0]) + "}", text)
         text = _LOWERED_RUN.sub(lambda found: "_{" + "".join(_LOWERED[c] for c in found[0]) + "}", text)
         text = _WIDE.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+        text = _LONG_ROOT.sub(r"\\sqrt{\1}", text)
         text = _VULGAR.sub(_fraction, text).translate(_TABLE)
     if "\\" in text:
         text = _DEGREES.sub("\u00b0", text)

@@ -21,6 +21,8 @@ OR = "\u2228"
 """Separates like a comma, but joins inequalities that :data:`AND` would intersect."""
 AND = "\u2227"
 DOTS = "\u2026"
+TO = "\u2236"
+"""The word of a ratio; an arrow is another sign."""
 
 _TOKEN = re.compile(
     r"""
@@ -41,6 +43,9 @@ _GROUP_START = r"(?<![\d.])(?<!\d,)(?<!\d\{,\})[1-9]\d{0,2}"
 _GROUP_OF_THREE = re.compile(_GROUP_START + r"(?:(?:\{,\}|,\\!|\\!,?|\\,|,)\s?\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
 _MARKED_THREE = re.compile(_GROUP_START + r"(?:(?:\{,\}|,\\!|\\!|\\,)\d{3})+(?!(?:\{,\}|\\!|\\,|,)*\d)")
 _SPACED_LIST = re.compile(r"\d,\s+\d{3}(?!\d)")
+_CUT_THOUSANDS = re.compile(r"[1-9],0\d\d(?![\d.])")
+_BOLD = re.compile(r"(?<![\w)}\]*])\*\*([^*\s][^*]*)\*\*(?![\w({\[\\*])")
+"""Markdown; two stars between numbers are a power."""
 _NOT_DIGIT = re.compile(r"\D+")
 _REPEATING = re.compile(
     r"(\d*)\.(\d{0,40})(?:\\(?:overline|bar|dot)\s*(?:\{(\d{1,40})\}|(\d))|\((\d{1,40})\)(?![\d.]))"
@@ -49,11 +54,12 @@ _SCIENTIFIC = re.compile(r"(?<![A-Za-z\\\d.])(\d{1,40}(?:\.\d{1,40})?)[eE]([-+]?
 _UNIT_FRACTION = re.compile(r"\\[dtc]?frac\s*\{([A-Za-z]+)\}\s*\{([A-Za-z]+)\}")
 _LETTER = re.compile(r"[^\W\d_]")
 _SPACES = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_THIN = re.compile(r"(?<!\\)\\[,;: ]")
 _TEXT_HEAD = re.compile(r"\\(?:text[a-z]{0,6}|mathrm|mbox|hbox|operatorname)(?=\s*\{)")
 
 _SPACING = r"""\left \right \big \Big \bigg \Bigg \bigl \bigr \Bigl \Bigr \biggl \biggr \Biggl \Biggr \displaystyle
 \textstyle \scriptstyle \limits \nolimits \quad \qquad \, \! \; \: \> \/ ~ $ \( \) \[ \] \mathbf \boldsymbol \bm \mathit
-\mathsf \mathcal \mathscr \mathfrak \bf \it \rm \sf \overset \underline \nonumber \strut \middle
+\mathsf \mathcal \mathscr \mathfrak \bf \it \rm \sf \underline \nonumber \strut \middle
 \small \large \Large \normalsize \tiny \hfill \relax \mathstrut"""
 _VANISH = frozenset(_SPACING.split()) | {"\\ "}
 _SAME = {
@@ -67,12 +73,12 @@ _SAME = {
     "\\lbrack": "[", "\\rbrack": "]", "\\lparen": "(", "\\rparen": ")",
     "\\cup": "\u222a", "\\bigcup": "\u222a", "\\cap": "\u2229", "\\varnothing": "\u2205", "\\emptyset": "\u2205",
     "\\colon": ":", "\\backslash": "\\setminus", "\\smallsetminus": "\\setminus", "\\isin": "\\in",
-    "and": AND, "or": OR, "to": "\\to", "\\lor": OR, "\\land": AND, "\\wedge": AND, "\\vee": OR,
+    "and": AND, "or": OR, "to": TO, "\\lor": "\\vee", "\\land": "\\wedge",
     "\\lvert": "|", "\\rvert": "|", "\\vert": "|", "\\mid": "|", "\\|": "\\|", "\\Vert": "\\|",
     "\\ldots": DOTS, "\\dots": DOTS, "\\cdots": DOTS, "\\dotsc": DOTS, "\\dotsb": DOTS, "...": DOTS,
     "\\prime": "'", "\\varepsilon": "\\epsilon", "\\vartheta": "\\theta", "\\varphi": "\\phi", "\\varrho": "\\rho",
     "\\to": "\\to", "\\rightarrow": "\\to", "\\Rightarrow": "\\to", "\\implies": "\\to",
-    "\\land,": AND, "&": "&", "\\And": AND, "\\imath": "i", "\\Re": "\u211d", "\\R": "\u211d",
+    "&": "&", "\\And": AND, "\\imath": "i", "\\Re": "\u211d", "\\R": "\u211d",
     "\\choose": "\\choose", "\\top": "\\top", "\\intercal": "\\top", "\\lang": "\\langle", "\\rang": "\\rangle",
     "\\bar": "\\overline", "\\arctg": "\\arctan", "\\tg": "\\tan", "\\ctg": "\\cot", "\\cosec": "\\csc",
 }  # fmt: skip
@@ -80,7 +86,7 @@ _BOARD = {"R": "\u211d", "Z": "\u2124", "N": "\u2115", "Q": "\u211a", "C": "\u21
 _UPRIGHT = frozenset({"i", "e"})
 r"""Constants that are often set upright: ``3\mathrm{i}`` is a number, not 3 of a unit."""
 _JOINED = {
-    "and": AND, "or": OR, "to": "\\to", "infinity": "\u221e", "degrees": "\u00b0", "degree": "\u00b0", "percent": "%",
+    "and": AND, "or": OR, "to": TO, "infinity": "\u221e", "degrees": "\u00b0", "degree": "\u00b0", "percent": "%",
 }  # fmt: skip
 """Words in a text command that are signs."""
 
@@ -88,6 +94,8 @@ _JOINED = {
 def tokenize(answer: str) -> list[str]:
     """Tokens of ``answer``. Undecided when there are too many, or when a spelling has two readings."""
     answer = plain_symbols(answer)
+    if "**" in answer:
+        answer = _BOLD.sub(r"\1", answer)
     if "," in answer or "\\," in answer or "\\!" in answer:
         # In brackets a bare comma separates: (1,234) is a pair. So does one with a space after it: 1, 234.
         is_bracketed = any(mark in answer for mark in "([") or "\\{" in answer or _SPACED_LIST.search(answer)
@@ -100,6 +108,8 @@ def tokenize(answer: str) -> list[str]:
     found = _TOKEN.findall(answer)
     if len(found) > MAX_TOKENS:
         raise Undecided
+    if "," in answer and _CUT_THOUSANDS.search(answer):
+        raise Undecided  # 5,000(1.05)^2 and (1,000, 2,000): whether the comma separates, nobody says
     return _flat([_word(token) for token in found if token not in _VANISH])
 
 
@@ -155,4 +165,5 @@ def plain_text(answer: str) -> str:
     ):  # fmt: skip
         if command in answer:
             answer = re.sub(re.escape(command) + r"(?![A-Za-z])", lambda _, same=same: same, answer)
+    answer = _THIN.sub(" ", answer)
     return _SPACES.sub("", " ".join(answer.strip().strip("$").rstrip(". ").split()))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from assets.answers.reading.names import TRIGONOMETRIC, is_word
 from assets.answers.reading.tokens import TEXT
+from assets.answers.reading.undecided import Undecided
 
 
 def _words(text: str) -> frozenset[str]:
@@ -23,7 +24,8 @@ _NOT_UNITS = _words(
     "hundred thousand million billion trillion dozen half quarter third fourth fifth squared cubed times plus minus "
     "over and or to if when where with by for mod base remainder am pm a.m p.m hundreds thousands millions billions "
     "trillions dozens halves thirds fourths fifths sixths sevenths eighths ninths tenths hundredths thousandths "
-    "millionths pi noon midnight morning afternoon evening bc bce b.c b.c.e below negative"
+    "millionths less fewer lower loss lost north south east west "
+    "pi noon midnight morning afternoon evening bc bce b.c b.c.e below negative"
 )
 """Words that change a number instead of measuring it."""
 _UNIT_LETTERS = frozenset("mgslhdjwvcfkbLNAJWVCFKTHMGPS\u03a9")
@@ -35,14 +37,45 @@ _BARE_UNITS = _words(
     "mph percent square cubic sq cu people students"
 )
 """Short units without a text command; longer words after a number are units too."""
+_SHORT = {
+    spelling: names[0]
+    for names in map(
+        str.split,
+        (
+            "cm centimeter centimeters centimetre centimetres", "mm millimeter millimeters millimetre millimetres",
+            "m meter meters metre metres", "km kilometer kilometers kilometre kilometres", "ft foot feet",
+            "mi mile miles", "in inch inches", "yd yard yards", "g gram grams", "kg kilogram kilograms",
+            "lb lbs pound pounds", "oz ounce ounces", "s sec secs second seconds",
+            "min mins minute minutes", "h hr hrs hour hours",
+            "l liter liters litre litres", "ml milliliter milliliters millilitre millilitres",
+            "\u00b0 degree degrees", "\\$ dollar dollars", "\u00a2 cent cents",
+        ),
+    )
+    for spelling in names
+}  # fmt: skip
+"""Units inside of compound answers, where they stay."""
 _CURRENCY = frozenset({"\\$", "\u20ac", "\u00a3", "\\pounds", "\u00a5"})
 _AFTER = frozenset({"%", "\\$", "\u20ac", "\u00a2", "\\cents", "\\euro", "\u00a3"})
 _RATE_LETTERS = frozenset("hsmL")
 """Single letters that measure below a slash: ``120 km/h``."""
-SCALES = {
+_SCALES = {
     "hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
 }  # fmt: skip
 """Words that multiply the number before them."""
+
+
+def scale_of(token: str) -> int:
+    """What the words of ``token`` multiply a number by (``hundred thousand``); 1 if they measure or say anything else.
+
+    Undecided for words that change the number in another way after that (``dozen and a half``).
+    """
+    rest = token.strip(TEXT + " ~.").casefold().split()
+    scale = 1
+    while rest and rest[0] in _SCALES:
+        scale *= _SCALES[rest.pop(0)]
+    if scale > 1 and rest and not is_unit(TEXT + " ".join(rest)):
+        raise Undecided
+    return scale
 
 
 def without_units(tokens: list[str]) -> list[str]:
@@ -51,6 +84,8 @@ def without_units(tokens: list[str]) -> list[str]:
         tokens = tokens[1:]
     elif tokens[0] == "-" and len(tokens) > 2 and tokens[1] in _CURRENCY:
         tokens = ["-", *tokens[2:]]
+    if len(tokens) > 2 and tokens[-2] == "\u00b0" and tokens[-1].strip(TEXT + " ") in {"N", "S", "E", "W"}:
+        return tokens  # 30 degrees north
     while len(tokens) > 1 and (cut := _unit_length(tokens)):
         tokens = tokens[:-cut]
     return tokens
@@ -122,3 +157,11 @@ def is_unit(token: str) -> bool:
         return False
     words = set(re.split(r"[\s~]+", content.casefold()))
     return bool(_UNIT.fullmatch(token[1:])) and not words & _NOT_UNITS
+
+
+def unit_name(tokens: Sequence[str]) -> str:
+    """One spelling of a unit: case of words, spaces, plurals and short forms do not matter."""
+    name = "".join("".join(token.lstrip(TEXT).casefold().split()).strip(".~") for token in tokens)
+    if name in _SHORT:
+        return _SHORT[name]
+    return name[:-1] if len(name) > 3 and name.endswith("s") and not name.endswith("ss") else name

@@ -13,8 +13,10 @@ from assets.answers.values.number import FINE_BITS, Number, is_exact
 
 DIGITS = 60
 """Digits of an irrational number in its key: two answers that share them are one number (their heights are small)."""
-MAX_DENOMINATOR = 10**12
-"""A ball of 10^-100 around such a fraction that is not that fraction does not happen: 24 digits are fixed by 100."""
+MAX_DENOMINATOR = 10**20
+"""A fraction is taken for a ball's number when its denominator is no larger, and the ball this much sharper than
+fractions of that size lie apart (:data:`CHANCE_BITS`): a chance of 10^-18 for a number that is none."""
+CHANCE_BITS = 60
 ZERO_BITS = 1_200
 """A part this much smaller than the whole number is zero, when the fine precision still cannot tell."""
 MAX_SHOWN = 420
@@ -112,11 +114,12 @@ def _simplest(part: Any) -> Fraction | None:
     value = Fraction(mantissa) * Fraction(2) ** exponent
     top, bottom = value.numerator, value.denominator
     before, now, low_before, low = 0, 1, 1, 0
+    sharp = -_size(part.rad()) if not part.is_exact() else None
     while bottom:
         whole, rest = divmod(top, bottom)
         before, now = now, whole * now + before
         low_before, low = low, whole * low + low_before
-        if low > MAX_DENOMINATOR or abs(now) > MAX_DENOMINATOR**2:
+        if low > MAX_DENOMINATOR or (sharp is not None and 2 * low.bit_length() > sharp - CHANCE_BITS):
             return None
         if rest == 0 or part.contains(fmpq(now, low)):
             return Fraction(now, low)

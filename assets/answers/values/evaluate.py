@@ -97,8 +97,8 @@ class Evaluator:
     def _power(self, base: Tree, exponent: Tree) -> Number:
         is_plain = not variables(exponent)
         left, right = self.value(base), self.value(exponent)
-        if n.is_exact(right) and right.p == 1 and right.q % 2 == 0 and is_plain and variables(base):
-            return self._root(left, int(right.q), base)
+        if n.is_exact(right) and right.q % 2 == 0 and right.q <= f.MAX_ROOT and is_plain and variables(base):
+            return f.power(self._root(left, int(right.q), base), fmpq(right.p), is_plain=True)
         is_even_root = n.is_exact(right) and right.q % 2 == 0
         if n.is_negative_real(left) and (is_even_root or not (is_plain and n.is_exact(right))):
             self.leaves_reals = True

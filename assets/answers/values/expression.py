@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
@@ -18,6 +19,10 @@ from assets.answers.values.points import POSITIVE, points, wide_points
 
 MAX_FRACTION_NODES = 2_000
 """Nodes of the tree that an equation becomes without denominators."""
+MAX_ALONE = 5
+"""Variables that are each made negative alone, to see whether a root leaves the reals."""
+_LINE = (fmpq(0), fmpq(1), fmpq(2), fmpq(-3), fmpq(1_009, 733), fmpq(-20_011, 37))
+"""Where a function is compared with a line: also away from whole numbers, where a sine of pi x is zero."""
 NOWHERE: Mapping[str, Number] = {}
 
 
@@ -73,11 +78,38 @@ def _at_points(tree: Tree, names: frozenset[str], sign: int = 1) -> tuple[list[N
     far = _far_away(tree, names, sign, corners)
     if corners and (far is None or any(not {-1, 1} <= sides for sides in corners.values())):
         raise Undecided  # a corner that was seen from one side is none, as far as values can tell
+    if corners and leaves_reals:
+        raise Undecided  # the points that show the corner do not count
+    leaves_reals = leaves_reals or _leaves_somewhere(tree, names, sign)
     if leaves_reals:
         values = values[:POSITIVE]
     elif far is not None:
         values += far
     return values, [digits.leading(value) for value in values], is_lossy
+
+
+def _leaves_somewhere(tree: Tree, names: frozenset[str], sign: int) -> bool:
+    r"""Whether it leaves the reals where one variable alone is negative: ``\sqrt{ab}`` does as ``\sqrt a`` does."""
+    if not 1 < len(names) <= MAX_ALONE or not _has_domain(tree):
+        return False
+    first = points(names)[0]
+    return any(evaluate(tree, {**first, name: -first[name]}, sign=sign)[1].leaves_reals for name in sorted(names))
+
+
+def _has_domain(tree: Tree) -> bool:
+    """Whether a root, a logarithm or a broken power of variables is in it."""
+    return any(
+        node.op in {"root", "log"} or (node.op == "fn" and node.value == "ln") or _is_broken_power(node)
+        for node in leaves(tree)
+        if variables(node)
+    )
+
+
+def _is_broken_power(node: Tree) -> bool:
+    if node.op != "pow":
+        return False
+    exponent = node.parts[1].value
+    return not (node.parts[1].op == "num" and isinstance(exponent, Fraction) and exponent.denominator == 1)
 
 
 def _far_away(tree: Tree, names: frozenset[str], sign: int, corners: Corners) -> list[Number] | None:
@@ -203,23 +235,30 @@ def _product(trees: list[Tree]) -> Tree | None:
 
 def linear_bound(tree: Tree) -> tuple[Number, bool] | None:
     """Where ``tree`` is zero, if it is linear in its one variable, and whether it rises there. None if it is not."""
+    line = line_of(tree)
+    if line is None:
+        return None
+    slope, start = line
+    zero = n.divide(n.multiply(start, fmpq(-1)), slope)
+    return zero, slope > 0 if n.is_exact(slope) else slope.real > 0
+
+
+def line_of(tree: Tree) -> tuple[Number, Number] | None:
+    """Slope and value at 0 of what is linear in its one variable, with a real slope other than 0; None if it is not."""
     (name, *others) = sorted(variables(tree)) or [""]
     if others or not name or has(tree, "sign"):
         return None
     corners: Corners = {}
-    at = [evaluate(tree, {name: fmpq(x)}, corners=corners)[0] for x in (0, 1, 2, -3)]
+    at = [evaluate(tree, {name: x}, corners=corners)[0] for x in _LINE]
     if corners:
         return None
     slope = _minus(at[1], at[0])
     if n.is_exact(slope) and not slope:
         return None
-    predicted = [n.add([at[0], n.multiply(slope, fmpq(x))]) for x in (2, -3)]
+    predicted = [n.add([at[0], n.multiply(slope, x)]) for x in _LINE[2:]]
     if any(digits.leading(p) != digits.leading(v) for p, v in zip(predicted, at[2:], strict=True)):
         return None
-    if not _is_real(slope):
-        return None
-    zero = n.divide(n.multiply(at[0], fmpq(-1)), slope)
-    return zero, slope > 0 if n.is_exact(slope) else slope.real > 0
+    return (slope, at[0]) if _is_real(slope) else None
 
 
 def _minus(left: Number, right: Number) -> Number:
