@@ -6,7 +6,9 @@ key, groups of ballots; only groups join, and only as the rules say.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 from assets.answers.clusters_sql import CONTEST
@@ -123,15 +125,25 @@ def join_decimals(groups: Sequence[Group], policy: Policy) -> list[Group]:
     """
     if len(groups) < 2:
         return list(groups)
-    from assets.answers.decimals import rounds_to, written_decimal
+    from assets.answers.decimals import number_of_key, rounds_to, written_decimal
 
     rounded = [group for group in groups if group.home.is_decimal(policy)]
     are_rounded = set(map(id, rounded))
     exact = [group for group in groups if group.is_decided and id(group) not in are_rounded]
+    numbers = [(value, at) for at, group in enumerate(exact) if (value := number_of_key(group.home.key)) is not None]
+    numbers.sort()
     joined: set[int] = set()
     for group in rounded:
         decimals = [found for text in group.home.spelled if (found := written_decimal(text, policy)) is not None]
-        homes = [other for other in exact if all(rounds_to(other.home.key, decimal) for decimal in decimals)]
+        # A unit of the last digit around it: what rounds to it is half as far at most.
+        unit = Fraction(10) ** int(decimals[0].as_tuple().exponent)
+        near = slice(
+            bisect_left(numbers, (Fraction(decimals[0]) - unit, 0)),
+            bisect_left(numbers, (Fraction(decimals[0]) + unit, 0)),
+        )
+        homes = [
+            exact[at] for _, at in numbers[near] if all(rounds_to(exact[at].home.key, decimal) for decimal in decimals)
+        ]
         if len(homes) == 1:
             homes[0].take(group, "decimal")
             joined.add(id(group))

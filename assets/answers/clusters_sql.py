@@ -22,6 +22,11 @@ select
         when not starts_with(a.answer_key, 'q:') or not contains(a.answer, '.') then false
         else length(regexp_replace(a.answer, '[^0-9]', '', 'g')) >= 4
     end as looks_decimal,
+    -- Its significant digits at least; where one is written with 4, half a unit of the last is 0.0005 of the number.
+    if(looks_decimal, greatest(list_min(list_transform(
+        regexp_extract_all(a.answer, '[0-9]*[.][0-9]+'),
+        lambda run: length(ltrim(replace(run, '.', ''), '0'))
+    )), 4), null) as digits,
 from answers as a {join}
 where a.answer is not null and a.answer_key is not null
 group by a.problem_id, a.answer_key, a.answer
@@ -48,6 +53,8 @@ select
     sum(weight)::decimal(38, 9) as weight,
     min(first_sample) as first_sample,
     bool_and(looks_decimal) as looks_decimal,
+    -- It must be a rounding in all its spellings, so the most exact one says how near a number must be.
+    1.1 * power(10.0, 1 - least(coalesce(max(digits), 4), 12)) as nearness,
 from cl_spelled
 group by problem_id, answer_key
 """
@@ -67,7 +74,7 @@ end
 NEAR = f"""
 create or replace table cl_near as
 with numbers as (
-    select problem_id, answer_key, looks_decimal, {_VALUE.format(key="answer_key")} as about
+    select problem_id, answer_key, looks_decimal, nearness, {_VALUE.format(key="answer_key")} as about
     from cl_keys
     where is_decided and (starts_with(answer_key, 'q:') or starts_with(answer_key, 'n:'))
 ),
@@ -79,8 +86,8 @@ from numbers as k
 join exact as e on e.problem_id = k.problem_id and e.exact_key <> k.answer_key
 where
     k.looks_decimal
-    -- Half a unit of the fourth digit is at most 0.0005 of a number; what cannot be told is looked at.
-    and coalesce(abs(k.about - e.about) <= 0.0011 * greatest(abs(k.about), abs(e.about)), true)
+    -- Twice as far as it can be, for the doubles' sake; what cannot be told is looked at.
+    and coalesce(abs(k.about - e.about) <= k.nearness * greatest(abs(k.about), abs(e.about)), true)
 """  # noqa: S608
 EXACT_OF_VOTES = "select problem_id, answer_key as exact_key, about, false as is_given from numbers"
 EXACT_OF_GOLD = f"""

@@ -120,6 +120,16 @@ DECIMALS: list[tuple[str, list[str | None], dict[str, str]]] = [
     ("a number that is written exactly too is exact", ["1/3", "0.3333", "3333/10000"], {}),
     ("decimals alone are no home", ["0.33333", "0.3333"], {}),
     ("half even and half up", ["12345/100000", "0.1234", "0.1235"], {"0.1234": "0.12345", "0.1235": "0.12345"}),
+    (
+        "many digits",
+        ["10/81", "0.123456790123", "0.12345679", "0.1235"],
+        {
+            "0.123456790123": "10/81",
+            "0.12345679": "10/81",
+            "0.1235": "10/81",
+        },
+    ),
+    ("digits of a unit and of thousands", ["100000/81", r"1,234.567901\text{ cm}"], {"1234.567901": "100000/81"}),
     ("negative, and none", ["-1/3", "-0.3333", None], {"-0.3333": "-1/3"}),
 ]
 
@@ -311,6 +321,25 @@ def test_thousands_of_undecided_answers_make_no_millions_of_pairs(run: Callable[
     assert {a.key: (a.to, a.how) for a in wanted.attached} == ran.moves[0]
     assert ran.rows[0]["pairs"] == 600 * 599 // 2 + 600
     assert ran.rows[0]["unknown"] == wanted.unknown == 600 * 599 // 2 - (CONTEST - 1) * (CONTEST - 2) // 2
+
+
+def test_thousands_of_near_decimals_are_not_compared_with_each_other(
+    run: Callable[..., Ran], session: duckdb.DuckDBPyConnection
+) -> None:
+    decimals = [f"1.00{number:05}" for number in range(1_000)]
+    exact = [f"{10**10 + 1_000 * number + 1}/{10**10}" for number in range(5, 9)]
+    near: list[int] = []
+
+    class Watch(Truth):
+        def compare(self, pairs: Sequence[tuple[str, str]], /) -> list[Any]:
+            near.extend(session.execute("select count(*) from cl_near").fetchall()[0])
+            return super().compare(pairs)
+
+    ran = run([[*decimals, *exact, ODD[0]]], Watch())
+    assert near
+    assert near[0] < 30 * 1_000
+    assert {a.key: (a.to, a.how) for a in vote([*decimals, *exact]).attached} == ran.moves[0]
+    assert len(ran.moves[0]) == 4
 
 
 def test_all_answers_of_a_large_problem_equal_the_leader(run: Callable[..., Ran]) -> None:
