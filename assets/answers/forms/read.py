@@ -41,9 +41,12 @@ class ShapeReader:
             raise Undecided
         if tokens == ["."]:
             raise Undecided
+        tokens = _without_stop(unwrap(_without_stop(tokens)))
+        if not tokens:
+            raise Undecided  # an empty box
         self.nesting += 1
         try:
-            return self._key(_without_stop(unwrap(_without_stop(tokens))), is_part)
+            return self._key(tokens, is_part)
         finally:
             self.nesting -= 1
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
-from flint import acb, ctx, fmpq
+from flint import acb, ctx
 
 from assets.answers.reading.undecided import Undecided
 from assets.answers.values.number import FINE_BITS, Number, is_exact
@@ -113,15 +113,24 @@ def _simplest(part: Any) -> Fraction | None:
         return None
     value = Fraction(mantissa) * Fraction(2) ** exponent
     top, bottom = value.numerator, value.denominator
+    width, unit = (int(item) for item in part.rad().mid().man_exp())
+    sharp = -width.bit_length() - unit if width else None
     before, now, low_before, low = 0, 1, 1, 0
-    sharp = -_size(part.rad()) if not part.is_exact() else None
     while bottom:
         whole, rest = divmod(top, bottom)
         before, now = now, whole * now + before
         low_before, low = low, whole * low + low_before
         if low > MAX_DENOMINATOR or (sharp is not None and 2 * low.bit_length() > sharp - CHANCE_BITS):
             return None
-        if rest == 0 or part.contains(fmpq(now, low)):
+        if rest == 0 or _is_within(
+            now * value.denominator - low * value.numerator, low * value.denominator, width, unit
+        ):
             return Fraction(now, low)
         top, bottom = bottom, rest
     return None
+
+
+def _is_within(top: int, bottom: int, width: int, unit: int) -> bool:
+    """Whether ``top / bottom`` is at most ``width * 2**unit``: a ball's own test is blunt at its edge."""
+    reach = bottom * width
+    return abs(top) << -unit <= reach if unit < 0 else abs(top) <= reach << unit

@@ -114,7 +114,9 @@ class Evaluator:
 
     def _root_of_square(self, found: Number, degree: int, radicand: Tree) -> Number:
         """The root of x squared has the corner of |x|."""
-        self._side(radicand, squares.at(squares.power_base(radicand, degree), self.point))
+        base = squares.power_base(radicand, degree)
+        if not base[0].is_constant():
+            self._side(radicand, squares.at(base, self.point))
         return found
 
     def _side(self, inner: Tree, value: Number) -> int:

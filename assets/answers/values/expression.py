@@ -113,31 +113,18 @@ def _is_broken_power(node: Tree) -> bool:
 
 
 def _far_away(tree: Tree, names: frozenset[str], sign: int, corners: Corners) -> list[Number] | None:
-    """Values at the wide points; None where a budget or a root of a negative number is in the way."""
+    """Values at the wide points; None where a root of a negative number is in the way."""
     found: list[Number] = []
     n.spent.keeps_terms = False
     try:
-        for point in wide_points(names, is_exponential=_is_exponential(tree)):
+        for point in wide_points(names):
             value, how = evaluate(tree, point, sign=sign, corners=corners)
             if how.leaves_reals and not corners:
                 return None
             found.append(value)
-    except Undecided:
-        return None
     finally:
         n.spent.keeps_terms = True
     return found
-
-
-def _is_exponential(tree: Tree) -> bool:
-    """Whether a variable stands in an exponent, a factorial or a hyperbolic function."""
-    return any(
-        (node.op == "pow" and bool(variables(node.parts[1])))
-        or (node.op == "fact" and bool(variables(node)))
-        or (node.op == "binom" and bool(variables(node.parts[1])))
-        or (node.op == "fn" and node.value in {"exp", "sinh", "cosh", "tanh"})
-        for node in leaves(tree)
-    )
 
 
 def _named(tag: str, shown: Sequence[str], is_lossy: bool, values: Sequence[Any]) -> str:

@@ -19,11 +19,10 @@ POSITIVE = 3
 (10^6 numbers are drawn from), at all of them in 1 of 10^12."""
 MIXED = 3
 """Points at which some variables are negative."""
-WIDE = 6
-"""Points far from zero, where functions allow them: ``|x+10|`` is ``x+10`` at all of the others."""
-NEAR = 4
-"""Those of them that are less than ten thousand away."""
-_REACH = (-40, 40, -3_000, 3_000, -1_000_000, 1_000_000)
+WIDE = 4
+"""Points far from zero, where functions allow them: ``|x+10|`` is ``x+10`` at all of the others. None is so far that a
+power or a factorial could not be written there: every spelling of a function needs the same points."""
+_REACH = (-40, 40, -300, 300)
 _BASE = 1_009
 _SPAN = 1_000
 
@@ -33,17 +32,16 @@ def points(names: frozenset[str]) -> tuple[Mapping[str, Number], ...]:
     return tuple({name: _coordinates(name)[at] for name in names} for at in range(POSITIVE + MIXED))
 
 
-def wide_points(names: frozenset[str], *, is_exponential: bool) -> tuple[Mapping[str, Number], ...]:
-    """Points far from zero on both sides; not the farthest of them where powers would be too large to write."""
-    count = NEAR if is_exponential else WIDE
-    return tuple({name: _far(name)[at] for name in names} for at in range(count))
+def wide_points(names: frozenset[str]) -> tuple[Mapping[str, Number], ...]:
+    """Points far from zero on both sides."""
+    return tuple({name: _far(name)[at] for name in names} for at in range(WIDE))
 
 
 @lru_cache(maxsize=1_024)
 def _far(name: str) -> tuple[Number, ...]:
     """The reaches in an order of this name's own, each times a number between a third and three."""
     noise = blake2b(name.encode(), digest_size=WIDE, person=b"far").digest()
-    order = sorted(range(WIDE), key=lambda at: (at >= NEAR, noise[at], at))
+    order = sorted(range(WIDE), key=lambda at: (noise[at], at))
     return tuple(abs(_coordinates(name)[at % POSITIVE]) * _REACH[order[at]] for at in range(WIDE))
 
 

@@ -69,10 +69,11 @@ class _Polynomials:
             return total
         if tree.op == "pow":
             return self._power(*tree.parts)
-        if tree.op == "div" and tree.parts[1].op == "num" and isinstance(tree.parts[1].value, Fraction):
-            divisor = tree.parts[1].value
-            if divisor:
-                return self.read(tree.parts[0]) * fmpq(divisor.denominator, divisor.numerator)
+        if tree.op == "div":
+            top, bottom = self.read(tree.parts[0]), self.read(tree.parts[1])
+            quotient, rest = divmod(top, bottom) if len(bottom) else (top, top)
+            if not len(rest):
+                return quotient
         raise Undecided
 
     def _product(self, left: Any, right: Any) -> Any:
