@@ -67,6 +67,8 @@ class ShapeReader:
         return self._value(tokens, is_part)
 
     def _shape(self, tokens: list[str]) -> str | None:
+        if (bare := words.without_heading(tokens)) is not tokens:
+            return self.key(bare)
         if any(token.startswith("\\begin") for token in tokens):
             return matrix(self, tokens) if not RELATIONS.intersection(tokens) else relation(self, tokens)
         found = words.choice(tokens) or words.calendar(tokens) or ordinal(tokens)
@@ -75,9 +77,7 @@ class ShapeReader:
         return self._phrase(tokens) or self._set_or_relation(tokens)
 
     def _phrase(self, tokens: list[str]) -> str | None:
-        """Headings, residues, names of figures, choices with their content."""
-        if (bare := words.without_heading(tokens)) is not tokens:
-            return self.key(bare)
+        """Residues, names of figures, choices with their content."""
         if MODULI.intersection(tokens):
             return congruence(tokens)
         if (name := marked_name(tokens)) is not None:

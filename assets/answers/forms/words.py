@@ -13,6 +13,7 @@ from assets.answers.reading.undecided import Undecided
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[\s'\u2019,.-]+[^\W\d_]+)*\.?")
 _NAMED_CHOICE = re.compile(r"(?:option|choice|answer)\s*:?\s*\(?([A-Za-z])\)?\.?", re.IGNORECASE)
+_FORMULA = re.compile(r"pi|[a-z](?:\s*-\s*[a-z])*")
 _ROMAN = re.compile(r"[IVX]{2,5}")
 _NUMBERED = re.compile(r"[^\W\d_]{2,} ?\d{1,9}")
 _CHOICE = re.compile(r"(?:\((?=.\)))?([A-Z])[).:]?|\[(?=.\])([A-Z])\]")
@@ -67,8 +68,8 @@ def single(token: str, policy: Policy) -> str | None:
             return None  # B and D: a list
         if found := _NAMED_CHOICE.fullmatch(content):
             return f"c:{found[1].upper()}"
-        is_letter = content == "pi" or (len(content) == 1 and content.islower())
-        return word(content, policy) if _WORDS.fullmatch(content) and not is_letter else None
+        is_phrase = _WORDS.fullmatch(content) and "," not in content and not _FORMULA.fullmatch(content)
+        return word(content, policy) if is_phrase and not _is_product(content) else None
     if token == "\u2205":
         return "l:()"
     if token in _NUMBER_SETS:
@@ -77,6 +78,11 @@ def single(token: str, policy: Policy) -> str | None:
         return f"c:{token}"
     is_name = len(token) > 1 and token.isascii() and token.isalpha() and token.isupper()
     return word(token, policy) if is_name or is_word(token) else None
+
+
+def _is_product(content: str) -> bool:
+    r"""Whether a text is letters of a formula: ``\text{xy}``."""
+    return len(content) == 2 and content.islower() and not is_word(content)
 
 
 def word(text: str, policy: Policy) -> str:

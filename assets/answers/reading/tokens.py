@@ -54,6 +54,9 @@ _SCIENTIFIC = re.compile(r"(?<![A-Za-z\\\d.])(\d{1,40}(?:\.\d{1,40})?)[eE]([-+]?
 _UNIT_FRACTION = re.compile(r"\\[dtc]?frac\s*\{([A-Za-z]+)\}\s*\{([A-Za-z]+)\}")
 _LETTER = re.compile(r"[^\W\d_]")
 _SPACES = re.compile(r"(?<![A-Za-z0-9])\s+|\s+(?![A-Za-z0-9])")
+_BLANK = re.compile(r"~|\\[ ,;]")
+_STOP = re.compile(r"(?<!\.)\s*\.$")
+"""A period at the end; three of them go on."""
 _THIN = re.compile(r"(?<!\\)\\[,;: ]")
 _TEXT_HEAD = re.compile(r"\\(?:text[a-z]{0,6}|mathrm|mbox|hbox|operatorname)(?=\s*\{)")
 
@@ -138,7 +141,8 @@ def _word(token: str) -> str:
 def _named(content: str) -> str:
     if "frac" in content:
         content = _UNIT_FRACTION.sub(r"\1/\2", content)
-    word = content.strip(" ,~.")
+    content = _BLANK.sub(" ", content)
+    word = content.strip(" ,.")
     if word in _JOINED:
         return _JOINED[word]
     if word in ONE_ARGUMENT:
@@ -158,7 +162,8 @@ def _repeating(found: re.Match[str]) -> str:
 
 def plain_text(answer: str) -> str:
     """What an undecided answer is compared by: its text without the spellings that never carry meaning."""
-    answer = _TEXT_HEAD.sub(r"\\text", plain_symbols(answer))
+    answer = _STOP.sub("", plain_symbols(answer).strip().strip("$").rstrip())
+    answer = _TEXT_HEAD.sub(r"\\text", answer)
     for command, same in (
         ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\left", ""), ("\\right", ""), ("\\!", ""),
         ("\\dots", "..."), ("\\ldots", "..."), ("\\cdots", "..."), ("\\displaystyle", ""),
@@ -166,4 +171,4 @@ def plain_text(answer: str) -> str:
         if command in answer:
             answer = re.sub(re.escape(command) + r"(?![A-Za-z])", lambda _, same=same: same, answer)
     answer = _THIN.sub(" ", answer)
-    return _SPACES.sub("", " ".join(answer.strip().strip("$").rstrip(". ").split()))
+    return _SPACES.sub("", " ".join(answer.split()))

@@ -34,7 +34,7 @@ _BARE_UNITS = _words(
     "mm cm dm km ft in inch inches foot feet yard yards mile miles meter meters metre metres kg mg gram grams pound "
     "pounds lb lbs oz ounce ounces liter liters litre litres ml gallon gallons sec second seconds min minute minutes "
     "hr hrs hour hours day days week weeks month months year years degree degrees cent cents dollar dollars unit units "
-    "mph percent square cubic sq cu people students"
+    "mph percent square cubic sq cu people students USD EUR gm"
 )
 """Short units without a text command; longer words after a number are units too."""
 _SHORT = {
