@@ -20,6 +20,14 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
+_INTERRUPTED = {
+    "build": "What was answered is stored; the same command goes on from there.",
+    "preview": "What was answered is stored; the same command goes on from there.",
+    "grade": "The output is written whole or not at all.",
+    "vote": "The output is written whole or not at all.",
+}
+"""What a verb that was interrupted leaves behind; of others nothing is said."""
+
 _USAGE = (RecipeError, SqlFileError, SeedError, FileError, MissingExtraError)
 
 VERBS = {
@@ -80,7 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"error: {explain_os_error(error, str(error.filename or Path.cwd()))}", err=True)
         return EXIT_FAILED
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What was answered is stored; the same command goes on from there.", err=True)
+        said = sys.argv[1:] if arguments is None else arguments
+        verb = next((word for word in said if word in VERBS), "")
+        click.echo(f"Interrupted. {_INTERRUPTED.get(verb, '')}".rstrip(), err=True)
         return EXIT_INTERRUPTED
 
 

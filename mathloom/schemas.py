@@ -2,6 +2,8 @@
 
 from assets.schemas import (
     ANSWER,
+    CLUSTER,
+    CLUSTERED,
     COMPLETED,
     EDGE,
     EXPECTED,
@@ -19,6 +21,8 @@ from assets.schemas import (
 
 __all__ = [
     "ANSWER",
+    "CLUSTER",
+    "CLUSTERED",
     "COMPLETED",
     "EDGE",
     "EXPECTED",

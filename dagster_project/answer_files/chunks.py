@@ -9,6 +9,7 @@ Memory: one chunk, which holds at most 4,096 rows and about 8 MB of text, or one
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from resources.errors import FileError
 
 CHUNK_ROWS = 4_096
 CHUNK_BYTES = 8 << 20
+_BUFFER_BYTES = 1 << 20
 
 _SHOWN_COLUMNS = 20
 
@@ -74,13 +76,34 @@ def _line_chunks(path: Path) -> Iterator[Chunk]:
 
 
 def _parquet_chunks(path: Path, wanted: Collection[str] | None) -> Iterator[Chunk]:
-    with pq.ParquetFile(path) as file:
+    # Without a buffer the reader holds a whole column of a row group, which may be the whole file.
+    with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file:
+        twice = [name for name, count in Counter(file.schema_arrow.names).items() if count > 1]
+        if twice:
+            raise FileError(
+                f"two columns have the name {twice[0][:60]!r}", where=str(path), fix="Give columns different names"
+            )
         columns = [name for name in file.schema_arrow.names if wanted is None or name in wanted]
         first = 0
-        for group in range(file.metadata.num_row_groups):
-            about = file.metadata.row_group(group)
-            row_bytes = max(1, about.total_byte_size // max(1, about.num_rows))
-            size = max(1, min(CHUNK_ROWS, CHUNK_BYTES // row_bytes))
-            for batch in file.iter_batches(batch_size=size, row_groups=[group], columns=columns):
+        for groups, size in _portions(file.metadata):
+            for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=columns):
                 yield TableChunk(first, pa.Table.from_batches([batch]), path)
                 first += batch.num_rows
+
+
+def _portions(about: pq.FileMetaData) -> Iterator[tuple[list[int], int]]:
+    """Row groups that are read together, and the rows of a chunk of them.
+
+    Small row groups (a hundred rows each, as some writers make them) become chunks of the usual size: each chunk has a
+    price of its own.
+    """
+    groups: list[int] = []
+    rows = row_bytes = 0
+    for group in range(about.num_row_groups):
+        one = about.row_group(group)
+        groups.append(group)
+        rows += one.num_rows
+        row_bytes = max(row_bytes, one.total_byte_size // max(1, one.num_rows))
+        if rows >= CHUNK_ROWS or rows * row_bytes >= CHUNK_BYTES or group == about.num_row_groups - 1:
+            yield groups, max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, row_bytes)))
+            groups, rows, row_bytes = [], 0, 0

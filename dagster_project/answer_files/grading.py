@@ -182,7 +182,7 @@ def grade(path: Path, output: Path, wishes: GradeWishes, symbolic: Settling | No
             raise FileError("no row can be graded", where=str(path), fix=f"Mend the rows: {told.bad[0]}")
         if stamp_of(path) != stamp:
             raise changed(path)
-        _write(path, output, rows, kept)
+        _write(path, output, rows, kept, stamp)
     return told
 
 
@@ -296,8 +296,14 @@ def _records(spool: Spool, query: str) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def _write(path: Path, output: Path, rows: Spool, kept: KeptColumns) -> None:
+def _write(path: Path, output: Path, rows: Spool, kept: KeptColumns, stamp: tuple[int, int]) -> None:
     verdicts = InOrder(rows.read("select * exclude (row) from graded_verdicts order by row"))
     with writing(output, kept.schema) as target:
         for chunk in read_chunks(path):
-            kept.write(target, chunk, verdicts.take(len(chunk)))
+            try:
+                added = verdicts.take(len(chunk))
+            except EOFError:
+                raise changed(path) from None
+            kept.write(target, chunk, added)
+        if verdicts.has_more or stamp_of(path) != stamp:
+            raise changed(path)

@@ -16,6 +16,11 @@ from resources.errors import FileError
 pc: Any = pyarrow.compute
 """Arrow makes its functions when it is imported, so that no type checker knows them."""
 
+_NO_IDS = (
+    *(pa.types.is_nested, pa.types.is_null),
+    *(pa.types.is_duration, pa.types.is_interval, pa.types.is_decimal256),  # DuckDB has not these, or other ones
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TableChunk:
@@ -49,7 +54,7 @@ class TableChunk:
         return _text_column(self._column(name), name, self.path)
 
     def scalars(self, name: str) -> Column:
-        """A column of ids as it is, for grouping. Null is bad. Raises FileError for lists and structs."""
+        """A column of ids as it is, for grouping. Null is bad. Raises FileError for lists, structs and durations."""
         return _scalar_column(self._column(name), name, self.path)
 
     def numbers(self, name: str) -> Column:
@@ -73,8 +78,10 @@ def _text_column(values: pa.Array, name: str, path: Path) -> Column:
 
 
 def _scalar_column(values: pa.Array, name: str, path: Path) -> Column:
-    if pa.types.is_nested(values.type) or pa.types.is_null(values.type):
+    if any(is_unfit(values.type) for is_unfit in _NO_IDS):
         raise FileError(f"the column {name!r} is {values.type}", where=str(path), fix="Give a column of ids")
+    if pa.types.is_float16(values.type):
+        values = values.cast(pa.float32())
     column = _valid(values.cast(pa.string()), name) if _is_text(values.type) else Column(values, {})
     missing = pc.indices_nonzero(column.values.is_null()).to_pylist()
     return Column(column.values, {**dict.fromkeys(missing, f"{name!r} is missing or null"), **column.bad})

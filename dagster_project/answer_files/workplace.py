@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from assets.answers.columns import KEYS, KeyPass
-from resources.errors import FileError
+from resources.errors import FileError, StoreError
 from resources.spool import Spool
 from resources.sql import open_session
 from resources.store.layout import store_errors
@@ -41,6 +42,11 @@ def session_beside(output: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             memory_limit=os.environ.get("MATHLOOM_MEMORY", "2GB"), threads=os.cpu_count() or 2, temp=folder
         ) as session:
             yield session
+    except StoreError as error:
+        if isinstance(error.__cause__, duckdb.OutOfMemoryException):
+            fix = "Set MATHLOOM_MEMORY to more (2GB where it is not set), or free space beside the output"
+            raise StoreError(error.what, where=str(output), fix=fix, retryable=True) from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -70,20 +76,34 @@ class InOrder:
         self._schema = batches.schema
 
     def take(self, count: int) -> pa.Table:
-        """The next ``count`` rows."""
+        """The next ``count`` rows. Raises EOFError if there are not so many."""
         while sum(batch.num_rows for batch in self._held) < count:
-            self._held.append(next(self._batches))
+            batch = next(self._batches, None)
+            if batch is None:
+                raise EOFError(f"{count} rows are wanted and there are fewer")
+            self._held.append(batch)
         held = pa.Table.from_batches(self._held, schema=self._schema)
         self._held = held.slice(count).to_batches()
         return held.slice(0, count)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether rows are left."""
+        return bool(self._held) or any(batch.num_rows for batch in self._batches)
+
 
 def stamp_of(path: Path) -> tuple[int, int]:
-    """Size and time of the last change, to see whether a file that is read twice is still the same."""
+    """Size and time of the last change, to see whether a file that is read twice is still the same.
+
+    Raises:
+        FileError: It is a pipe or a device, which cannot be read twice.
+    """
     try:
         found = path.stat()
     except OSError:
         return 0, 0
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+        raise FileError("it is no regular file, and it is read twice", where=str(path), fix="Write it to a file first")
     return found.st_size, found.st_mtime_ns
 
 

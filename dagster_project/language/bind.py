@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from assets.kinds import Input
@@ -27,7 +27,8 @@ Bindings = dict[tuple[str, str], Place]
 
 def bind(settled: Sequence[Settled], faults: Faults) -> tuple[dict[str, Stage], Bindings]:
     """Stages in topological order (ties: as written). Stages whose settings are wrong are left out."""
-    binder = _Binder(faults)
+    tables = {one.draft.name: one.kind.outputs(one.settings) for one in settled if one.settings is not None}
+    binder = _Binder(faults, tables)
     stages: dict[str, Stage] = {}
     for one in settled:
         inputs = binder.inputs(one)
@@ -51,8 +52,10 @@ def bind(settled: Sequence[Settled], faults: Faults) -> tuple[dict[str, Stage], 
 
 
 class _Binder:
-    def __init__(self, faults: Faults) -> None:
+    def __init__(self, faults: Faults, tables: Mapping[str, Collection[str]]) -> None:
         self._faults = faults
+        self._tables = tables
+        """Stage -> names of its tables."""
         self.bindings: Bindings = {}
 
     def inputs(self, settled: Settled) -> dict[str, tuple[Ref, ...]]:
@@ -83,10 +86,18 @@ class _Binder:
         return refs
 
     def _by_name(self, draft: Draft, formal: str, declared: Input) -> tuple[Ref, ...]:
-        """Inputs that the recipe does not name bind by themselves to the stage of the same name."""
+        """Inputs that the recipe does not name bind by themselves to the stage of the same name.
+
+        To its rows, or to the table of this name if it has one.
+        """
         scope = draft.scope
         if scope.knows(formal) and scope.names.get(formal) != draft.name:
-            return tuple(self.resolve(Located(formal, draft.kind.document, draft.kind.loc[:-1]), scope))
+            refs = self.resolve(Located(formal, draft.kind.document, draft.kind.loc[:-1]), scope)
+            # `clusters` of a stage `clusters` whose kind has a table `clusters` is that table.
+            return tuple(
+                replace(ref, table=formal) if ref.table == "rows" and formal in self._tables.get(ref.stage, ()) else ref
+                for ref in refs
+            )
         if not declared.optional:
             what = f"the input {formal!r} of stage {draft.name!r} is bound to nothing, and no stage has that name"
             self._faults.add(what, draft.place, f"Add `inputs: {{{formal}: STAGE}}`")

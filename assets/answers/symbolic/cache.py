@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from assets.answers.policy import Policy
+from resources.errors import StoreError
 from resources.identity import canonical_json, digest128
 from resources.requests.locks import exclusive
 
@@ -188,16 +189,22 @@ class VerdictCache:
         self._connection = None
         if self.path is None:
             return
-        with exclusive(self.path.with_name(self.path.name + ".lock")):
+        try:
+            self._replace_file(self.path, error)
+        except (StoreError, OSError) as refused:  # a folder that nobody may write to
+            self._switch_off(f"it is broken ({error}) and cannot be moved away ({refused})")
+
+    def _replace_file(self, path: Path, error: sqlite3.DatabaseError) -> None:
+        with exclusive(path.with_name(path.name + ".lock")):
             with contextlib.suppress(sqlite3.DatabaseError):
                 self._connect().close()
                 return  # another process has put a good one there
-            aside = self.path.with_name(f"{self.path.name}.broken-{uuid.uuid4().hex[:8]}")
+            aside = path.with_name(f"{path.name}.broken-{uuid.uuid4().hex[:8]}")
             _LOG.warning("%s is broken (%s): moved to %s, verdicts are collected anew", self.path, error, aside.name)
             for suffix in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):
-                self.path.rename(aside)
+                path.rename(aside)
 
 
 def pair_id(a: str, b: str, policy: Policy) -> bytes:

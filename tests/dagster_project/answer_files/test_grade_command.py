@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dagster_project.answer_files import chunks, grading
+from dagster_project.answer_files.chunks import read_chunks
 from dagster_project.cli import main
 from dagster_project.row_files.reading import read_rows
 
@@ -298,7 +299,56 @@ def test_a_file_that_changes_meanwhile_is_an_error(
     assert "changed while it was read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("count", [1, 3_000])
+def test_a_file_that_changes_while_it_is_written_out_is_an_error(
+    grade: Grade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], count: int
+) -> None:
+    path = put(tmp_path / "in.jsonl", list(ROWS) * 300)
+    before = grading.InOrder
+
+    def changing(*arguments: Any) -> Any:
+        put(path, list(ROWS)[:1] * count)
+        return before(*arguments)
+
+    monkeypatch.setattr(grading, "InOrder", changing)
+    grade(path, code=2)
+    assert "changed while it was read" in capsys.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_pipe_is_refused_at_once(grade: Grade, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    grade(tmp_path / "pipe.jsonl", code=2)
+    assert "it is no regular file" in capsys.readouterr().err
+
+
+def test_memory_that_is_too_small_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MATHLOOM_MEMORY", "12MB")
+    rows = [{"gold": f"{number}" * 20, "pred": f"{number}"} for number in range(40_000)]
+    path = put(tmp_path / "in.jsonl", rows)
+    assert main(["grade", str(path), "--output", str(tmp_path / "out.jsonl"), "--no-symbolic"]) == 1
+    assert "Set MATHLOOM_MEMORY to more" in capsys.readouterr().err
+
+
 # Parquet.
+
+
+def test_small_row_groups_are_read_together(tmp_path: Path) -> None:
+    table = pa.table({"gold": [str(number) for number in range(10_000)], "pred": ["1"] * 10_000})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=100)
+    chunks = list(read_chunks(tmp_path / "in.parquet"))
+    assert len(chunks) <= 5
+    assert [text for chunk in chunks for text in chunk.texts("gold").values.to_pylist()] == table["gold"].to_pylist()
+    assert [chunk.first for chunk in chunks] == [sum(map(len, chunks[:at])) for at in range(len(chunks))]
+
+
+def test_two_columns_of_one_name_are_an_error(grade: Grade, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = pa.array(["1"])
+    pq.write_table(pa.Table.from_arrays([texts, texts, texts], ["gold", "pred", "pred"]), tmp_path / "in.parquet")
+    grade(tmp_path / "in.parquet", code=2)
+    assert "two columns have the name 'pred'" in capsys.readouterr().err
 
 
 def test_types_of_parquet_stay(grade: Grade, tmp_path: Path) -> None:
@@ -378,15 +428,17 @@ def test_a_kill_leaves_the_old_output(tmp_path: Path, sent: signal.Signals, code
     fifo, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     os.mkfifo(fifo)
     output.write_text("old")
-    command = [sys.executable, "-m", "dagster_project.cli", "grade", str(fifo), "--output", str(output), "--force"]
-    child = subprocess.Popen([*command, "--no-symbolic"], cwd=ROOT, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "dagster_project.cli", "vote", str(fifo), "--output", str(output), "--force"]
+    child = subprocess.Popen([*command, "--no-symbolic"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     with child, fifo.open("w") as writer:  # opens when the command reads
-        writer.write('{"gold": "1", "pred": "1"}\n')
+        writer.write('{"problem_id": "1", "answer": "1"}\n')
         writer.flush()
         child.send_signal(sent)
-        assert child.wait(20) == code
+        said = child.communicate(timeout=20)[1]
+        assert child.returncode == code
     assert output.read_text() == "old"
     if sent is signal.SIGINT:
+        assert said.strip() == "Interrupted. The output is written whole or not at all."
         assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
 

@@ -316,3 +316,22 @@ def test_every_problem_has_the_vote_that_the_pure_function_finds(
     else:  # whatever looks like a decimal counts as one, and undecided answers are never sure: on the safe side
         assert [one and not other for one, other in zip(said, decided, strict=True)] == [False] * len(rows)
     assert UNITS == 10**9  # the SQL counts in decimals of nine places
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.decimal128(10, 2), pa.float16(), pa.large_string(), pa.dictionary(pa.int8(), pa.string()), pa.uint64()]
+)
+def test_ids_of_unusual_types_keep_them(run: Run, tmp_path: Path, kind: pa.DataType) -> None:
+    ids = pa.array(["2", "1", "2"]).cast(kind)
+    pq.write_table(pa.table({"problem_id": ids, "answer": ["5", "6", "5"]}), tmp_path / "in.parquet")
+    found = run(tmp_path / "in.parquet", output="out.parquet")
+    assert [(float(row["problem_id"]), row["winner"]) for row in found] == [(2.0, "5"), (1.0, "6")]
+
+
+@pytest.mark.parametrize("kind", [pa.decimal256(50, 2), pa.duration("s")])
+def test_ids_that_the_engine_does_not_know_are_an_error(
+    run: Run, tmp_path: Path, kind: pa.DataType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pq.write_table(pa.table({"problem_id": pa.array([1, 2]).cast(kind), "answer": ["5", "6"]}), tmp_path / "in.parquet")
+    run(tmp_path / "in.parquet", code=2)
+    assert "Give a column of ids" in capsys.readouterr().err

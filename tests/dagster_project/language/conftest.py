@@ -56,6 +56,18 @@ class Union(Fake):
     law = Law("union")
 
 
+class Counted(Fake):
+    """Its rows are counts; what others read of it is a table of another name."""
+
+    name = "fake/counted"
+    rows: ClassVar[pa.Schema] = REJECTS
+    inputs: ClassVar[Mapping[str, Input]] = {"problems": Input(PROBLEMS)}
+    law = Law("map", input="problems", id="id")
+
+    def outputs(self, settings: Any) -> Mapping[str, pa.Schema]:
+        return {"rows": self.rows, "known": PROBLEMS}
+
+
 class SolveSettings(Settings):
     prompt: str | dict[str, str] = Field(description="Prompt, or problem_source -> prompt.")
     samples: int | dict[str, int] = Field(1, description="Samples of each row.")
@@ -139,7 +151,7 @@ class TinyOptions(BaseModel):
     size: int = Field(1, description="Size.", ge=1)
 
 
-KINDS: list[Kind] = [Seeds(), Union(), Solve(), Vote(), Merge(), Join(), Prefix(), Folder()]
+KINDS: list[Kind] = [Seeds(), Union(), Counted(), Solve(), Vote(), Merge(), Join(), Prefix(), Folder()]
 
 FILES: Mapping[str, str] = {
     "mathloom.toml": '[project]\nstore = "store"\n\n[recipes.demo]\nfolder = "demo"\nprofile = "local"\n',

@@ -142,7 +142,7 @@ CASES = [
         R,
         "fake/merge",
         "zzz",
-        "recipe.yaml:28: unknown kind 'zzz'. The kinds are: fake/join, "
+        "recipe.yaml:28: unknown kind 'zzz'. The kinds are: fake/counted, fake/join, "
         "fake/merge, fake/seeds, fake/solve, fake/union, fake/vote, release/folder, sql/split_prefix",
     ),
     Case(

@@ -93,6 +93,12 @@ def test_references(load: Load, old: str, new: str, bound: list[str]) -> None:
     assert graph(recipe)["merged"]["solutions"] == bound
 
 
+def test_an_input_of_the_name_of_a_stage_and_of_its_table_is_that_table(load: Load) -> None:
+    """As `clusters` of a stage `clusters`: its rows are counts."""
+    recipe = load((RECIPE, "stages:\n", "stages:\n  known: {kind: fake/counted, inputs: {problems: red}}\n"))
+    assert recipe.stages["seeds"].inputs["known"] == (Ref("known", "known"),)
+
+
 def test_a_table_of_a_stage(load: Load) -> None:
     recipe = load((RECIPE, "{problems: [seeds]}", "{problems: [seeds], splits: [train, merged.rows]}"))
     assert recipe.stages["release"].inputs["splits"] == (Ref("train"), Ref("merged"))

@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assets.answers.policy import DEFAULT, Policy
 from assets.answers.symbolic import cache as module
 from assets.answers.symbolic.cache import Found, Relation, VerdictCache, pair_id
+from resources.errors import StoreError
 
 
 def identity(number: int) -> bytes:
@@ -101,6 +103,22 @@ def test_a_file_that_breaks_while_it_is_open_is_set_aside(file: Path) -> None:
     assert cache.get(identity(1)) == Found("equal", 0)
     cache.close()
     assert len(list(file.parent.glob("*.broken-*"))) == 1
+
+
+def test_a_broken_file_that_cannot_be_moved_is_left(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: Path) -> Any:
+        raise StoreError("no permission to write", where=str(file), fix="Give it")
+
+    file.parent.mkdir()
+    file.write_bytes(b"no database" * 1_000)
+    monkeypatch.setattr(module, "exclusive", refuse)
+    cache = VerdictCache(file)
+    assert cache.get(b"x" * 16) is None
+    cache.put(b"x" * 16, Found("equal", 0))
+    assert "cannot be moved away" in caplog.text
+    assert file.read_bytes().startswith(b"no database")
 
 
 def test_another_table_under_the_name_is_set_aside(file: Path) -> None:
