@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from assets.answers.forms.reader import closing, split
-from assets.answers.reading.names import GREEK, is_word
+from assets.answers.reading.names import GREEK, TRIGONOMETRIC, is_word
 from assets.answers.reading.parser import parse
 from assets.answers.reading.tokens import TEXT
 from assets.answers.reading.undecided import Undecided
@@ -40,11 +40,22 @@ def label_of(tokens: Sequence[str]) -> str | None:
         words = [token for token in tokens if _is_name(token)]
         is_long = len(tokens) > 1 and not any(token[0] == TEXT or token in _MARKS for token in tokens)
         return None if is_long and not all(len(word) > 2 for word in words) else "".join(tokens)
+    if _is_applied(tokens):
+        return "".join(tokens)
     try:
         tree = parse(list(tokens))
     except Undecided:
         return None
+    if tree.op == "fn" and tree.value in TRIGONOMETRIC and tree.parts[0].op == "sym":
+        return "".join(tokens)  # \sin\theta
     return str(tree.value) if tree.op == "sym" else None
+
+
+def _is_applied(tokens: Sequence[str]) -> bool:
+    """``y(2)`` and ``y(x)`` before an equals sign: no product, unless of a letter with itself."""
+    if len(tokens) != 4 or tokens[1] != "(" or tokens[3] != ")" or not is_symbol(tokens[0]):
+        return False
+    return tokens[2].isdecimal() or (is_symbol(tokens[2]) and tokens[2] != tokens[0])
 
 
 def marked_name(tokens: Sequence[str]) -> str | None:

@@ -117,9 +117,10 @@ def bracketed(reader: Reader, tokens: list[str]) -> str | None:
         raise Undecided  # (y=1, x=2): the names say another order than the places
     if "\u00b1" in tokens:
         return joined("l", sorted({reader.key(one) for one in _both_signs(tokens)}))
-    opener = "[" if tokens[0] == "[" else "("
-    closer = "]" if tokens[-1] == "]" else ")"
-    return reals.span(opener, [_end(reader, part) for part in parts], closer)
+    ends = [_end(reader, part) for part in parts]
+    opener = "[" if tokens[0] == "[" and ends[0] != "-oo" else "("
+    closer = "]" if tokens[-1] == "]" and ends[-1] != "oo" else ")"
+    return reals.span(opener, ends, closer)
 
 
 def _end(reader: Reader, tokens: list[str]) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from assets.answers.forms import reals
 from assets.answers.forms.conditions import CONDITIONS, LESS, MORE, RELATIONS, condition
-from assets.answers.forms.labels import label_of, names_of
+from assets.answers.forms.labels import is_symbol, label_of, names_of
 from assets.answers.forms.reader import Reader, closing, joined, split
 from assets.answers.reading.parser import parse
-from assets.answers.reading.tree import Tree, difference, variables
+from assets.answers.reading.tree import Tree, difference, symbol, variables
 from assets.answers.reading.undecided import Undecided
 from assets.answers.values.digits import constant
 from assets.answers.values.expression import equation_key, inequality_key, keys_of, linear_bound
@@ -46,19 +46,33 @@ def _equation(reader: Reader, left: list[str], right: list[str]) -> str:
     if label_of(left) is None and label_of(right) is not None and not _has_letters(reader, left):
         left, right = right, left
     label = label_of(left)
+    if label is None and _is_heading(left, right):
+        return reader.key(right)
     if label is not None and reader.policy.labels_are_names:
         names = names_of(left)
         if names and names != sorted(names):
             return _reordered(reader, names, right)
         if not _has_letters(reader, right) or label.startswith("\x01"):
             return reader.key(right)
-    first, second = parse(left), parse(right)
+    if label is not None and len(left) == 4 and left[1] == "(":
+        first, second = symbol(label), parse(right)
+    else:
+        first, second = parse(left), parse(right)
     if not variables(first) and not variables(second):
         one, other = keys_of(first), keys_of(second)
         if one == other and len(one) == 1 and left != right:  # 0 = 0 says that anything will do
             return one[0]  # 2^{10} = 1024
         raise Undecided  # 22/7 = 3.14 claims something about numbers: up to scale all such claims are one
     return _root(first, second) if reader.policy.labels_are_names else equation_key(first, second)
+
+
+def _is_heading(left: list[str], right: list[str]) -> bool:
+    r"""Whether the left side only names what stands right: ``A^{-1}`` a matrix, ``a:b`` a ratio."""
+    if right[0].startswith("\\begin"):
+        return len(left) > 2 and left[0].isupper() and left[1] == "^"
+    names = left[::2]
+    is_ratio = len(left) == len(right) > 2 and {*left[1::2], *right[1::2]} == {":"}
+    return is_ratio and all(map(is_symbol, names)) and not any(map(is_symbol, right[::2]))
 
 
 def _root(first: Tree, second: Tree) -> str:

@@ -43,6 +43,10 @@ _SAME_WORDS = {
 }  # fmt: skip
 """Other words for the same thing."""
 _ALL_REALS = frozenset(word_list("allrealnumbers allreals allrealnumber anyrealnumber everyrealnumber"))
+_SETS = {
+    "positiverealnumbers": "t:(q:0,oo)", "positivereals": "t:(q:0,oo)", "nonnegativerealnumbers": "t:[q:0,oo)",
+    "nonnegativereals": "t:[q:0,oo)", "negativerealnumbers": "t:(-oo,q:0)", "integers": "u:Z",
+}  # fmt: skip
 _MONTHS = word_list("january february march april may june july august september october november december")
 _DATE = re.compile(
     r"(?:(?P<a>[a-z]{3,9})\.? (?P<b>\d{1,2})(?:st|nd|rd|th)?"
@@ -55,6 +59,7 @@ _JOINTS = frozenset({",", ";", AND, OR, "+", "-", "*", "/", "^", "="})
 _JOINED_REST = re.compile(r"\s*(?:,|;|&|and\b|or\b)")
 _LETTERS_FIRST = re.compile(r"[^\W\d_]{2,}|$")
 _NUMERIC_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_ISO_DATE = re.compile(r"([12]\d{3})-([01]\d)-([0-3]\d)")
 _NOT_LETTERS = re.compile(r"[^0-9a-z:,. ]+")
 
 
@@ -90,6 +95,8 @@ def word(text: str, policy: Policy) -> str:
     plain = "".join(character for character in text.casefold() if character.isalnum())
     if plain in _ALL_REALS:
         return ALL_REALS
+    if plain.removeprefix("all") in _SETS:
+        return _SETS[plain.removeprefix("all")]
     if policy.words_are_numbers and plain in _SMALL:
         return f"q:{_SMALL[plain]}"
     return "oo" if plain == "infinity" else "w:" + _SAME_WORDS.get(plain, plain)
@@ -132,6 +139,8 @@ def calendar(tokens: Sequence[str]) -> str | None:
     """A date, or a time of day with a.m., p.m. or noon; None for anything else."""
     if len(tokens) == 5 and (found := _NUMERIC_DATE.fullmatch("".join(tokens))):
         return f"d:{int(found[1])}/{int(found[2])}/{found[3]}"  # which of the two is the month, nobody says
+    if len(tokens) == 5 and (found := _ISO_DATE.fullmatch("".join(tokens))):
+        return f"d:{int(found[1])}-{int(found[2])}-{int(found[3])}"
     if len(tokens) > MAX_CALENDAR or not any(token[0] == TEXT or token.isalpha() for token in tokens):
         return None
     if not _NO_CALENDAR.isdisjoint(tokens):
