@@ -27,14 +27,14 @@ CAN_USE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-quickstart: $(VENV)/.quickstart ## Build a small dataset with a real model on this CPU (about 5 minutes)
+quickstart: $(VENV)/.quickstart ## Build a small dataset with a real model on this CPU (about 3 minutes)
 	@$(MATHLOOM) build quickstart $(ARGS)
 
 ui: $(VENV)/.quickstart ## Open the Dagster UI on the recipes of mathloom.toml
 	@$(MATHLOOM) ui $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-soak: $(VENV)/.dev ## Run the long tests: kills, full disks, large builds
 	@$(PY) -m pytest -m soak $(ARGS)

@@ -173,6 +173,12 @@ def test_heavy_packages_are_imported_inside_functions(imports: list[Import]) -> 
     assert not broken, "\n".join(broken)
 
 
+def test_one_module_imports_openvino(imports: list[Import]) -> None:
+    """It hides the telemetry first; an import anywhere else would write into the home folder."""
+    places = {found.file for found in of_ours(imports) if found.package in {"openvino", "openvino_genai"}}
+    assert places == {"resources/engines/openvino/library.py"}
+
+
 DAGSTER_MAKERS = re.compile(
     r"(dg|dagster)\.(asset|multi_asset|asset_check|multi_asset_check|op|sensor|asset_sensor|schedule)\b"
 )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from resources.engines.openvino import library
 from resources.engines.openvino.rendering import Refusal
 
 
 def structured(grammar: str) -> Any:
     """The pipeline's form of ``grammar``. Raises Refusal when it is none of the four that are known."""
-    import openvino_genai as genai
+    genai = library.genai()
 
     config = genai.StructuredOutputConfig
     kind, value = _read(grammar)
@@ -30,7 +31,7 @@ def structured(grammar: str) -> Any:
 
 
 def _any_of(parts: list[Any]) -> Any:
-    import openvino_genai as genai
+    genai = library.genai()
 
     return parts[0] if len(parts) == 1 else genai.StructuredOutputConfig.Union(parts)
 

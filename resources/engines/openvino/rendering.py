@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from resources.engines.openvino import library
+
 CHARACTERS_PER_TOKEN = 64
 """A prompt with more characters than this for every token of the context is too long without being tokenised: a
 megabyte without a space takes seconds. No vocabulary has words that long, only runs of white space."""
@@ -57,7 +59,8 @@ class Renderer:
 
     def _with_bos(self, tokens: Any) -> Any:
         import numpy as np
-        import openvino as ov
+
+        ov = library.openvino()
 
         return ov.Tensor(np.insert(tokens.data, 0, self.bos_id, axis=1))
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from resources.engines.openvino import library
 from resources.engines.openvino.grammar import structured
 from resources.engines.openvino.rendering import Refusal, Renderer, first_line
 from resources.engines.process.child import leave_with_parent
@@ -134,7 +135,7 @@ class Model:
         tokenised by itself, and so misses two newlines that the model writes as two tokens; and it takes away whole
         tokens, with the characters before the stop string.
         """
-        import openvino_genai as genai
+        genai = library.genai()
 
         waiting = [sample for sample in self.open.values() if sample.stops and sample.ids and not sample.end]
         if not waiting:
@@ -172,7 +173,7 @@ class Model:
 
     def _try_out(self, structured_output: Any) -> str | None:
         """Why the pipeline refuses a grammar; None when it takes it."""
-        import openvino_genai as genai
+        genai = library.genai()
 
         config = genai.GenerationConfig()
         config.max_new_tokens = 1
@@ -191,7 +192,7 @@ class Model:
 
     def _config(self, sampling: dict[str, Any], seed: int, room: int) -> Any:
         """Every value is set here: the model's own defaults would be hidden inputs."""
-        import openvino_genai as genai
+        genai = library.genai()
 
         config = genai.GenerationConfig()
         config.eos_token_id = self.eos
@@ -247,9 +248,7 @@ def _before_stop(text: str, stops: list[str]) -> tuple[str, bool]:
 
 def load(frame: dict[str, Any]) -> Model:
     """Load a GGUF file or an OpenVINO folder as the frame says."""
-    # Importing OpenVINO would report to an analytics service and write into the home folder. It works without.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    import openvino_genai as genai
+    genai = library.genai()
 
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size = frame["cache_gb"]
@@ -278,8 +277,7 @@ def load(frame: dict[str, Any]) -> Model:
 
 def _devices() -> dict[str, Any]:
     """The devices that OpenVINO sees on this machine."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # see load
-    import openvino as ov
+    ov = library.openvino()
 
     return {"op": "devices", "names": ov.Core().available_devices}
 

@@ -102,7 +102,7 @@ CACHES = [
 ]
 
 
-@pytest.mark.parametrize(("env", "folder"), CACHES)
+@pytest.mark.parametrize(("env", "folder"), CACHES, ids=["own", "hf", "xdg", "home"])
 def test_cache_of_the_hub_is_where_its_client_looks(env: dict[str, str], folder: str) -> None:
     assert preflight.hub_cache(env) == Path(folder)
 
