@@ -32,6 +32,9 @@ _DEATH_SIGNAL, _NO_NEW_PRIVILEGES = 1, 38
 """Options of prctl(2)."""
 _KILL = 9
 
+_TEMPLATES = ("/sympy/polys/monomials.py", "/mpmath/libmp/libhyper.py")
+"""Modules that compile functions from templates of their own, filled with numbers of variables and of parameters:
+without these sympy factors no polynomial of four variables and integrates hardly anything. No text gets into them."""
 _LIBRARY_SUFFIXES = (".py", ".pyc", ".so", ".dylib")
 _REFUSED_FAMILIES = frozenset(
     {
@@ -114,7 +117,7 @@ def watch() -> None:
     )
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if _is_refused(event, args, roots):
+        if _is_refused(event, args, roots) and not (event in ("compile", "exec") and _is_template()):
             os._exit(REFUSED_EXIT)
 
     sys.addaudithook(hook)
@@ -131,6 +134,11 @@ def _is_refused(event: str, args: tuple[Any, ...], roots: tuple[str, ...]) -> bo
         name = args[0].co_filename
         return not name.startswith("<frozen ") and not _is_library(name, roots)
     return event in _REFUSED_FAMILIES or event.partition(".")[0] in _REFUSED_FAMILIES
+
+
+def _is_template() -> bool:
+    """Whether what is compiled or run was asked for by a module of _TEMPLATES: the frame behind the hook's own."""
+    return sys._getframe(2).f_code.co_filename.endswith(_TEMPLATES)
 
 
 def _is_reading(mode: Any, flags: Any) -> bool:

@@ -138,11 +138,26 @@ class WorkerPool:
         return self._child.pid if self._child is not None and self._owner == os.getpid() else None
 
     def start(self) -> None:
-        """Load the target, if that has not been done. Raises MathloomError when it cannot be loaded."""
+        """Load the target, if that has not been done. Raises MathloomError when it cannot be loaded, or is killed."""
         if self._child is not None and self._owner != os.getpid():
             self._child = None  # the process of whoever forked this one
         if self._child is not None:
             return
+        told = self._load_once()
+        if told["op"] == "died":  # someone killed it, or memory was short for a moment
+            told = self._load_once()
+        if told["op"] == "died":
+            raise _death(2, told["error"])
+        if told["op"] != "ready":
+            raise MathloomError(
+                f"the worker processes cannot load {self._load['target']}: {told['error']}",
+                where="resources/workers",
+                fix="Run `pip install mathloom` again in this environment.",
+            )
+        self.network, self.load_ms = str(told["network"]), float(told["load_ms"])
+
+    def _load_once(self) -> dict[str, Any]:
+        """Start a zygote. Its answer; ``died`` if it ended without one. There is none but after ``ready``."""
         # Where the system does not end workers with the zygote, a third process does when build and zygote are killed.
         child = Child(
             _MODULE, where="resources/workers", env=_environment(), is_guarded=sys.platform != "linux", goodbye_s=1.0
@@ -154,18 +169,13 @@ class WorkerPool:
             child.send({**self._load, "path": path})
             told = child.receive(_START_S) or {"op": "failed", "error": f"no answer within {_START_S:.0f} s"}
         except EngineError as error:
-            told = {"op": "failed", "error": error.what}
+            told = {"op": "died", "error": error.what}
         except BaseException:  # Ctrl-C: the answer that is still to come belongs to nobody
             self._discard()
             raise
         if told["op"] != "ready":
             self._discard()
-            raise MathloomError(
-                f"the worker processes cannot load {self._load['target']}: {told['error']}",
-                where="resources/workers",
-                fix="Run `pip install mathloom` again in this environment.",
-            )
-        self.network, self.load_ms = str(told["network"]), float(told["load_ms"])
+        return told
 
     def map(self, pieces: Iterable[str], budget_s: float | None = None) -> Iterator[tuple[int, Outcome]]:
         """Index and outcome of each piece, as they come; every piece has exactly one outcome.
@@ -239,13 +249,7 @@ class WorkerPool:
         words = " | ".join(self._child.last_words())[-300:] if self._child is not None else ""
         self._discard()
         if deaths >= _MAX_DEATHS:
-            raise MathloomError(
-                f"the process that workers are forked from died {deaths} times in a row"
-                + (f": {words}" if words else ""),
-                where="resources/workers",
-                fix="Free memory, then run the same command again.",
-                retryable=True,
-            )
+            raise _death(deaths, words)
         self.start()
 
     def _discard(self) -> None:
@@ -271,6 +275,15 @@ def _environment() -> dict[str, str]:
 
 def _outcome(told: dict[str, Any]) -> Outcome:
     return Outcome(told["status"], told.get("text"), told["ms"], told["cpu_ms"], told.get("detail", ""))
+
+
+def _death(times: int, words: str) -> MathloomError:
+    return MathloomError(
+        f"the process that workers are forked from died {times} times in a row" + (f": {words}" if words else ""),
+        where="resources/workers",
+        fix="Free memory, then run the same command again.",
+        retryable=True,
+    )
 
 
 def _stop(child: Child, owner: int) -> None:

@@ -27,7 +27,7 @@ from resources.requests.locks import exclusive
 
 Relation = Literal["equal", "different", "unknown"]
 
-VERSION = 1
+VERSION = 2
 """Version of the rules of the step. Raise it whenever the same pair would get another verdict."""
 MAX_ROWS = 2_000_000
 """Verdicts that are kept, about 80 MB; beyond, those that were not asked for the longest time go."""

@@ -43,8 +43,11 @@ _WARM_UP = (
     (r"\binom{n}{2}+|x|", r"\frac{n(n-1)}{2}+|x|"),
     (r"y<2x+e^{3x}", r"2y<4x+2e^{3x}"),
     (r"y=x\sqrt{2}", r"2y=\sqrt{8}x"),
+    (r"\int_0^{\infty} e^{-x^2} dx", r"\frac{\sqrt{\pi}}{2}"),
+    (r"\sum_{k=0}^{n} \binom{n}{k}", r"2^n"),
 )
-"""Compared once before workers are forked: sympy loads half of itself when it is first used."""
+"""Compared once before workers are forked: sympy loads half of itself when it is first used. The last two make it read
+the tables of integrals and series, which it has as texts: workers may read no text as code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,20 @@ def test_target_that_cannot_be_loaded_is_an_error(folder: Path) -> None:
     assert pool.pid is None
 
 
+def test_a_zygote_that_is_killed_while_it_loads_is_started_again(folder: Path, tmp_path: Path) -> None:
+    """Once; a second death is an error that says so."""
+    source = "import os, pathlib, signal\nfile = pathlib.Path({!r})\ncount = len(file.read_text())\n"
+    source += "file.write_text('x' * (count - 1))\nif count:\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    source += "def work(text):\n    return text\n"
+    for deaths in (1, 2):
+        (tmp_path / f"count{deaths}").write_text("x" * deaths)
+        (folder / f"dies{deaths}.py").write_text(source.format(str(tmp_path / f"count{deaths}")))
+    with WorkerPool("dies1:work", workers=1) as pool:
+        assert ask(pool, "a")[0].answer == "a"
+    with WorkerPool("dies2:work", workers=1) as pool, pytest.raises(MathloomError, match="died 2 times in a row"):
+        pool.start()
+
+
 def test_warm_up_is_done_once_before_the_fork(folder: Path) -> None:
     (folder / "warm_target.py").write_text("seen = []\ndef work(text):\n    seen.append(text)\n    return str(seen)\n")
     with WorkerPool("warm_target:work", workers=2, warm_up=("one", "two"), pieces_per_worker=1) as pool:

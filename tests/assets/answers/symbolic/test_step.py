@@ -122,3 +122,15 @@ def test_report_keeps_the_slowest_and_not_all_of_a_text(monkeypatch: pytest.Monk
     slowest = step.report()["slowest"]
     assert [entry["ms"] for entry in slowest] == [float(number) for number in range(29, 19, -1)]
     assert max(len(entry["a"]) for entry in slowest) == 120
+
+
+def test_sympy_may_use_its_own_tables_and_templates(patient: SymbolicStep) -> None:
+    """It reads both as code, which the guard refuses wherever else it is tried."""
+    pairs = [
+        (r"\int_0^{\infty} e^{-x^2} dx", r"\frac{\sqrt{\pi}}{2}"),
+        (r"\int_0^1 \frac{x^3+\sin x}{1+x^4} dx", "3"),
+        (r"\sum_{k=0}^{n} \binom{n}{k}", "3^n"),
+    ]
+    found = patient.compare(pairs)
+    assert found[0].relation == "equal"
+    assert patient.report()["counts"].get("refused by the guard", 0) == 0
