@@ -101,12 +101,12 @@ class Evaluator:
             return f.power(self._root(left, int(right.q), base), fmpq(right.p), is_plain=True)
         is_even_root = n.is_exact(right) and right.q % 2 == 0
         if n.is_negative_real(left) and (is_even_root or not (is_plain and n.is_exact(right))):
-            self.leaves_reals = True
+            self.leaves_reals |= bool(variables(base)) or not is_plain
         return f.power(left, right, is_plain=is_plain)
 
     def _root(self, value: Number, degree: int, radicand: Tree) -> Number:
         if degree % 2 == 0 and n.is_negative_real(value):
-            self.leaves_reals = True
+            self.leaves_reals |= bool(variables(radicand))  # the root of -1 is i at every point
         found = f.root(value, degree)
         if degree % 2 == 0 and n.is_exact(value) and n.is_exact(found) and variables(radicand):
             return self._root_of_square(found, degree, radicand)

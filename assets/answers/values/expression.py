@@ -78,8 +78,8 @@ def _at_points(tree: Tree, names: frozenset[str], sign: int = 1) -> tuple[list[N
     far = _far_away(tree, names, sign, corners)
     if corners and (far is None or any(not {-1, 1} <= sides for sides in corners.values())):
         raise Undecided  # a corner that was seen from one side is none, as far as values can tell
-    if corners and leaves_reals:
-        raise Undecided  # the points that show the corner do not count
+    if corners and leaves_reals and (len(names) > 1 or has(tree, "add")):
+        raise Undecided  # the points that show the corner do not count; that of one variable at 0 is outside
     leaves_reals = leaves_reals or _leaves_somewhere(tree, names, sign)
     if leaves_reals:
         values = values[:POSITIVE]
