@@ -31,6 +31,7 @@ class Script:
 
 
 def test_a_late_pair_is_unknown_and_costs_nobody_else(step: SymbolicStep) -> None:
+    step.compare([("x+x+y", "2x+y")])  # the start of the processes is not what is timed
     start = time.monotonic()
     found = step.compare([SAME, LATE, ("1+x", "x+1"), SAME])
     assert [comparison.relation for comparison in found] == ["equal", "unknown", "equal", "equal"]
