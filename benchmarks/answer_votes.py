@@ -53,7 +53,7 @@ copy (
             kind,
             if(look < 72, 0, if(look < 90, 1, 2)) as look,
             if(luck < 100 - difficulty * 3 // 4, 0, miss)::bigint as off,
-            (hash(problem_id, 'value') % if(kind % 3 = 0, 40, 4000))::bigint + off as v,
+            (hash(problem_id, 'value') % [40, 400, 4_000, 40_000, 1_000_000][kind % 5 + 1])::bigint + off as v,
             (2 + hash(problem_id, 'second') % 11)::bigint as w,
         from samples
     )

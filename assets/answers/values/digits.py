@@ -45,9 +45,9 @@ def constant(value: Number) -> str:
 
 
 def leading(value: Number) -> str:
-    """60 leading digits of both parts; the same for an exact number and for a ball around it."""
+    """The leading digits of both parts, 200 binary ones; the same for an exact number and for a ball around it."""
     found = acb(value) if is_exact(value) else value
-    return f"{_digits(found.real, found)},{_digits(found.imag, found)}"
+    return f"{_digits(found.real, found, is_shown=False)},{_digits(found.imag, found, is_shown=False)}"
 
 
 def _part(part: Any, whole: Any) -> str:
@@ -59,7 +59,8 @@ def _part(part: Any, whole: Any) -> str:
     return digits if near is None else str(near)
 
 
-def _digits(part: Any, whole: Any) -> str:
+def _digits(part: Any, whole: Any, *, is_shown: bool = True) -> str:
+    """The leading digits of one part; in binary, which costs a fifth, where nobody will read them."""
     if part.is_zero():
         return "0"
     if part.contains(0):
@@ -69,7 +70,7 @@ def _digits(part: Any, whole: Any) -> str:
     if part.rel_accuracy_bits() < 240:
         raise Undecided
     mantissa, exponent = (int(item) for item in part.mid().man_exp())
-    if abs(exponent) > MAX_DECIMAL_EXPONENT:
+    if not is_shown or abs(exponent) > MAX_DECIMAL_EXPONENT:
         return _binary(mantissa, exponent)
     return _decimal(Fraction(mantissa) * Fraction(2) ** exponent)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from flint import acb, ctx, fmpq
@@ -60,8 +61,7 @@ class Evaluator:
         return self._other(tree)
 
     def _literal(self, value: Any) -> Number:
-        assert isinstance(value, Fraction)
-        found = n.exact(value)
+        found = _exactly(value)
         self.is_lossy |= found.height_bits() > MAX_LITERAL_BITS
         return found
 
@@ -159,6 +159,12 @@ class Evaluator:
     def _degrees(self, angle: Tree) -> Number:
         value = self.value(angle)
         return n.multiply(value, acb.pi() / 180) if self.in_degrees else value
+
+
+@lru_cache(maxsize=4_096)
+def _exactly(value: Fraction) -> Number:
+    """Each literal is evaluated at ten points: it is converted once."""
+    return n.exact(value)
 
 
 def _constant(name: str) -> Number:
