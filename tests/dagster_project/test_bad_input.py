@@ -113,13 +113,13 @@ IN_FILES = [
     Case(
         "one name twice",
         ((RECIPE, "  distinct: {kind", "  checked: {kind"),),
-        ("recipe.yaml:46: ", "'checked' stands twice", "Give one of them another name"),
+        ("recipe.yaml:48: ", "'checked' stands twice", "Give one of them another name"),
     ),
     Case("role", ((RECIPE, "role: solver", "role: solvr"),), ("recipe.yaml:32: ", "'solvr'", "Write 'solver'")),
     Case(
         "kind",
         ((RECIPE, "kind: sql/fair_order", "kind: sql/fair_oder"),),
-        ("recipe.yaml:48: ", "'sql/fair_oder'", "Write 'sql/fair_order'"),
+        ("recipe.yaml:50: ", "'sql/fair_oder'", "Write 'sql/fair_order'"),
     ),
     Case(
         "engine",
@@ -238,7 +238,7 @@ STARVED = [
     Case(
         "a check that forbids it",
         ((RECIPE, "least: 2", "least: 1000"),),
-        ("sums/graded (", "recipe.yaml:54)", "row_count_between", "{'rows': 0}", "Mend the input"),
+        ("sums/graded (", "recipe.yaml:56)", "row_count_between", "{'rows': 0}", "Mend the input"),
         ("build", "--select", "+graded"),
         code=1,
     ),

@@ -36,7 +36,7 @@ def test_plan_prints_a_table_within_120_columns(priced: Path, command: Command) 
     code, said, talk = command(priced, "plan")
     assert (code, talk) == (0, "")
     assert max(len(line) for line in said.splitlines()) <= 120
-    assert "sums (scripted): 10 stage(s) to build, 3 to stay as they are" in said
+    assert "sums (scripted): 11 stage(s) to build, 3 to stay as they are" in said
     [line] = [line for line in said.splitlines() if line.startswith("solutions")]
     hours = amount(384 * 2 / 3600)
     assert " ".join(line.split()) == f"solutions = 8 = 32 2,827-5,088 <= 3,840 <= 6m24s <= {hours} <= 7.68 EUR"
@@ -168,5 +168,5 @@ def test_a_recorded_plan_is_read_back_from_dagster(priced: Path, command: Comman
 
 def test_a_plan_with_nothing_to_ask_records_nothing(built: Path, command: Command) -> None:
     code, said, talk = command(built, "plan", "--record")
-    assert (code, said.strip()) == (0, "sums (scripted): nothing to do, all 13 stages are up to date")
+    assert (code, said.strip()) == (0, "sums (scripted): nothing to do, all 14 stages are up to date")
     assert "recorded: 0 observation(s)" in talk

@@ -8,7 +8,7 @@ from pathlib import Path
 from dagster_project.planning.make import roles_to_check
 from dagster_project.planning.plan import Figure, Plan, StagePlan, known
 
-ALL = ("answers", "expected", "graded", "checked", "distinct", "fair_order", "train", "train_tiny", "release")
+ALL = ("answers", "clusters", "expected", "graded", "checked", "distinct", "fair_order", "train", "train_tiny", "release")
 
 
 def reasons(plan: Plan) -> dict[str, tuple[str, ...]]:
@@ -28,7 +28,7 @@ def span(figure: Figure) -> tuple[float | None, float | None, str]:
 
 def test_a_project_that_is_up_to_date_has_an_empty_plan(built: Path, plan_of: Callable[..., Plan]) -> None:
     plan = plan_of(built)
-    assert (plan.changes, plan.generation, plan.unchanged) == ((), (), 13)
+    assert (plan.changes, plan.generation, plan.unchanged) == ((), (), 14)
     assert plan.to_do == known(0)
     assert plan.costs == {}
 
@@ -96,7 +96,7 @@ def test_a_changed_filter_names_itself_and_what_is_below(
 ) -> None:
     edit(project / "recipe.yaml", "min_solution_characters: 20", "min_solution_characters: 30")
     plan = plan_of(project)
-    assert reasons(plan) == {"settings (min_solution_characters)": ("checked",), "input changed: checked": ALL[4:]}
+    assert reasons(plan) == {"settings (min_solution_characters)": ("checked",), "input changed: checked": ALL[5:]}
     assert plan.generation == ()
 
 
