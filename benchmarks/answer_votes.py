@@ -53,7 +53,9 @@ copy (
             kind,
             if(look < 72, 0, if(look < 90, 1, 2)) as look,
             if(luck < 100 - difficulty * 3 // 4, 0, miss)::bigint as off,
-            (hash(problem_id, 'value') % [40, 400, 4_000, 40_000, 1_000_000][kind % 5 + 1])::bigint + off as v,
+            (
+                hash(problem_id, 'value') % [40, 400, 4_000, 40_000, 1_000_000][(kind % 5)::bigint + 1]
+            )::bigint + off as v,
             (2 + hash(problem_id, 'second') % 11)::bigint as w,
         from samples
     )
@@ -184,7 +186,8 @@ def show(problems: int, seconds: float, peak: float, linear: str) -> None:
 
 def facts(summary: dict[str, Any]) -> str:
     """What the summary says about keys and verdicts, on one line."""
-    return ", ".join(f"{name} {value}" for name, value in summary.items() if isinstance(value, int | float | str))
+    flat = summary | {f"pairs {relation}": count for relation, count in summary.get("relations", {}).items()}
+    return ", ".join(f"{name} {value:,}" for name, value in flat.items() if isinstance(value, int))
 
 
 def peer(path: Path, problems: int) -> None:
