@@ -183,6 +183,11 @@ MAX_DETAIL = 300
 """Longest ``detail`` of a reject, in characters: enough to see the cause, small enough for millions of rejects."""
 
 
+def clip(text: str) -> str:
+    """``text`` short enough for a reject's detail, and valid Unicode whatever it was."""
+    return text[:MAX_DETAIL].encode("utf-8", "replace").decode()
+
+
 def normalise_problem(text: str) -> str:
     """The text that names a problem: Unicode NFC, outer white space removed."""
     return unicodedata.normalize("NFC", text).strip()

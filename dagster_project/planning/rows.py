@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from assets.kinds import GenerationKind
-from assets.seeds.files import read_file
 from dagster_project.language.resolved import Stage
 from dagster_project.planning.plan import Figure, estimated, known, unknown
 from dagster_project.planning.yields import Yields, main_parents
 from dagster_project.running.workspace import Workspace
 from resources.errors import MathloomError
+from resources.sources.files import read_file
 from resources.store import Version
 
 COUNTED_BYTES = 64 << 20
