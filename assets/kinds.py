@@ -92,6 +92,8 @@ class Kind(ABC):
     """``station/verb``, as a recipe writes it."""
     version: ClassVar[int]
     """Raised whenever the same rows and settings would give other rows. Held by a golden test."""
+    reads_benchmarks: ClassVar[bool] = False
+    """Of a kind with the law ``source``: whether it reads entries of `benchmarks:`, and none of `sources:`."""
     description: ClassVar[str]
     settings_type: ClassVar[type[Settings]] = Settings
     inputs: ClassVar[Mapping[str, Input]] = {}
@@ -185,6 +187,16 @@ class TableKind(Kind):
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What a stage keeps of its trial (:meth:`GenerationKind.trial`)."""
+
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    """Output tables that are written from the trial and from nothing else."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Small JSON facts for the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """``count`` samples of one prompt for one row, from sample index ``first``."""
 
@@ -223,6 +235,22 @@ class GenerationKind(Kind):
     @abstractmethod
     def finish(self, rows: pa.Table, completed: pa.Table, settings: Any, stage: str) -> Mapping[str, pa.Table]:
         """Output tables but the ledger (which the runner writes): rows, rejects, edges as declared."""
+
+    def trial(self, settings: Any) -> pa.Table | None:
+        """Rows of the kind's own that are asked before any of the stage's, to see whether the model can do this work.
+
+        They have the columns of the main input and go through the same waves; what :meth:`finish` makes of them is no
+        part of the stage's rows. A stage without rows has no trial.
+        """
+        return None
+
+    def after_trial(self, rows: pa.Table, made: Mapping[str, pa.Table], settings: Any, where: str) -> Trial:
+        """What is kept of the trial; ``made`` is what :meth:`finish` gave for ``rows``.
+
+        Raises:
+            MathloomError: The model cannot do this work: the stage stops before it asks about its own rows.
+        """
+        return Trial()
 
     def source_out(self, problem_source: str) -> str:
         """``problem_source`` of the rows that come out for an input row of ``problem_source``."""
