@@ -80,7 +80,7 @@ def _sum(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
 def _source(recipe: Recipe, stage: Stage) -> Ahead:
     assert stage.source is not None
     source = recipe.sources[stage.source]
-    take = getattr(stage.settings, "take", None) or recipe.preview_rows
+    take = getattr(stage.settings, "take", None) or (None if source.is_benchmark else recipe.preview_rows)
     count = source.rows
     if count is None:
         return Ahead({source.name: take or 0}, is_known=take is not None, is_exact=False)

@@ -141,7 +141,8 @@ class Estimates:
         recipe = self._workspace.recipe
         source = recipe.sources[stage.source]
         count, words = self._source_rows(stage)
-        takes = [n for n in (getattr(stage.settings, "take", None), recipe.preview_rows) if n]
+        preview = None if source.is_benchmark else recipe.preview_rows
+        takes = [n for n in (getattr(stage.settings, "take", None), preview) if n]
         most = min([n for n in (count, *takes) if n is not None], default=None)
         if most is None:
             return Rows(gap=f"the source {source.name!r} declares no `rows`")

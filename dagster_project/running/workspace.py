@@ -111,7 +111,11 @@ class Workspace:
         """A source as the seeds station takes it; a bundled file is a path like any other."""
         source = self.recipe.sources[name]
         path = self.recipe.folder / source.bundled if source.bundled else source.path
-        words = {f.name: getattr(source, f.name) for f in fields(source) if f.name not in ("place", "bundled", "rows")}
+        words = {
+            f.name: getattr(source, f.name)
+            for f in fields(source)
+            if f.name not in ("place", "bundled", "rows", "is_benchmark")
+        }
         return SourceSpec.of({**words, "path": path, "where": str(source.place)})
 
     @cached_property
