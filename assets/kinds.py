@@ -66,13 +66,14 @@ class Law:
       * ``filter``: ids of ``input`` = ids of rows plus ids of rejects, each as often (multisets are equal).
       * ``map``: ids of ``input`` = ids of rows.
       * ``expand``: each row of ``input`` is in the ledger or a reject; each completed request is in rows or rejects.
+      * ``spread``: each id of ``input`` is in rows, once or often, or is one reject; no other id is.
       * ``group``: groups of ``input`` (by ``id``) = groups in rows + rejected groups; ``members`` adds up to the input.
       * ``union``: rows = sum of the inputs.
       * ``split``: ids of rows are a subset of ids of ``input``, a prefix in the order of column ``order``.
       * ``release``: every split holds exactly the rows of its input.
     """
 
-    name: Literal["source", "filter", "map", "expand", "group", "union", "split", "release"]
+    name: Literal["source", "filter", "map", "expand", "spread", "group", "union", "split", "release"]
     input: str = ""
     id: str = ""
     out_id: str = ""
