@@ -66,7 +66,8 @@ class Law:
       * ``filter``: ids of ``input`` = ids of rows plus ids of rejects, each as often (multisets are equal).
       * ``map``: ids of ``input`` = ids of rows.
       * ``expand``: each row of ``input`` is in the ledger or a reject; each completed request is in rows or rejects.
-      * ``spread``: each id of ``input`` is in rows, once or often, or is one reject; no other id is.
+      * ``spread``: each id of ``input`` is in rows, once or often, or is one reject; no other id is. A setting
+        ``most``, where there is one, bounds how often.
       * ``group``: groups of ``input`` (by ``id``) = groups in rows + rejected groups; ``members`` adds up to the input.
       * ``union``: rows = sum of the inputs.
       * ``split``: ids of rows are a subset of ids of ``input``, a prefix in the order of column ``order``.
@@ -79,6 +80,10 @@ class Law:
     out_id: str = ""
     members: str = ""
     order: str = ""
+
+    def most(self, settings: Any) -> int:
+        """How many rows one row of the input can become, where the law says so; 1 for those that only take away."""
+        return getattr(settings, "most", 1) if self.name == "spread" else 1
 
     @property
     def row_id(self) -> str:
@@ -256,6 +261,11 @@ class GenerationKind(Kind):
     def source_out(self, problem_source: str) -> str:
         """``problem_source`` of the rows that come out for an input row of ``problem_source``."""
         return problem_source
+
+    def trial_requests(self, settings: Any) -> int:
+        """Requests of the first wave of the trial."""
+        rows = self.trial(settings)
+        return 0 if rows is None else rows.num_rows * self.samples(settings, "")
 
     @abstractmethod
     def samples(self, settings: Any, problem_source: str) -> int:

@@ -146,13 +146,15 @@ class _Planner:
             gap = unknown(asked.gap)
             return Requests(rows_in.figure, gap, gap, gap, gap, notes=wave_notes(stage))
         source = "; ".join(asked.sources)
-        high = None if generation_kind(stage).waves > 1 else asked.high
+        trial = generation_kind(stage).trial_requests(stage.settings)
+        low, most = (asked.low + (trial if asked.low else 0), asked.high + (trial if asked.high else 0))
+        high = None if generation_kind(stage).waves > 1 else most
         stored = self._history.stored(named_weights(self._workspace, stage))
         return Requests(
             rows_in=rows_in.figure if not rows_in.is_known else replace(rows_in.figure, basis="estimated"),
-            requests=estimated(asked.low, high, source),
-            to_do=estimated(max(asked.low - stored, 0), high, source),
-            reused=_at_most(min(asked.high, stored), "completions of these weights in the store"),
+            requests=estimated(low, high, source),
+            to_do=estimated(max(low - stored, 0), high, source),
+            reused=_at_most(min(most, stored), "completions of these weights in the store"),
             given_up=_at_most(0, "") if not stored else unknown("known when the stages above are built"),
             notes=wave_notes(stage),
         )

@@ -104,7 +104,8 @@ class Estimates:
         """``stage`` will ask for so many samples; ``asked`` has the sources of its input."""
         assert isinstance(stage.kind, GenerationKind)
         rows_in = self.rows_in(stage)
-        renamed = {stage.kind.source_out(name) if name else name: n for name, n in asked.by_source.items()}
+        made = rows_in if stage.kind.law.name == "map" and not asked.gap else asked
+        renamed = {stage.kind.source_out(name) if name else name: n for name, n in made.by_source.items()}
         groups = (rows_in.low, rows_in.high)
         found = Rows(renamed, groups, False, asked.sources, asked.gap)
         self._found[stage.name] = self._passed(stage, found)
@@ -129,7 +130,11 @@ class Estimates:
             self._found[stage.name] = self._passed(stage, rows)
 
     def _passed(self, stage: Stage, rows: Rows) -> Rows:
-        """What is left of ``rows`` after a stage that takes some away."""
+        """What is left of ``rows`` after a stage that takes some away, or makes several of one."""
+        most = stage.kind.law.most(stage.settings)
+        rows = replace(
+            rows, by_source={name: (low * most, high * most) for name, (low, high) in rows.by_source.items()}
+        )
         seen = None if rows.gap else self._yields.of(stage)
         low, high, source = (seen.low, seen.high, seen.source) if seen else (0.0, 1.0, "")
         left = {name: (a * low, b * high) for name, (a, b) in rows.by_source.items()}
