@@ -132,12 +132,9 @@ class Estimates:
     def _passed(self, stage: Stage, rows: Rows) -> Rows:
         """What is left of ``rows`` after a stage that takes some away, or makes several of one."""
         most = stage.kind.law.most(stage.settings)
-        rows = replace(
-            rows, by_source={name: (low * most, high * most) for name, (low, high) in rows.by_source.items()}
-        )
         seen = None if rows.gap else self._yields.of(stage)
         low, high, source = (seen.low, seen.high, seen.source) if seen else (0.0, 1.0, "")
-        left = {name: (a * low, b * high) for name, (a, b) in rows.by_source.items()}
+        left = {name: (a * low * most, b * high * most) for name, (a, b) in rows.by_source.items()}
         sources = dict.fromkeys([*rows.sources, *([source] if source else [])])
         return replace(rows, by_source=left, is_known=False, sources=tuple(sources))
 
