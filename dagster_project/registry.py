@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, str] = {
     "answers/expected": "assets.answers.kinds:Expected",
     "answers/clusters": "assets.answers.cluster_kind:FindClusters",
     "selection/text_rules": "assets.selection.kinds:TextRules",
+    "contamination/neighbours": "assets.contamination.neighbour_kind:FindNeighbours",
     "release/folder": "assets.release.kinds:Folder",
 }
 """Kind -> ``module:class``."""
