@@ -50,7 +50,7 @@ def explore(
 
 
 def _place(what: str, profile: str | None, against: Sequence[Path]) -> tuple[Place, Path]:
-    """What to look at, and the folder of its indexes. A folder is one if it looks like a dataset; else it is a recipe."""
+    """What to look at, and the folder of its indexes. A folder that holds a dataset counts before a recipe."""
     folder = Path(what)
     if is_release(folder) or (folder.is_dir() and os.sep in what):
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -58,7 +58,7 @@ def compare(reader: Reader, old: Release, new: Release, split: str) -> Compared:
             from ({joined})
         )
         group by change
-        """,  # noqa: S608
+        """,
         seconds=SECONDS,
     )
     counts = {row["change"]: int(row["n"]) for row in found}
@@ -73,9 +73,10 @@ def compare(reader: Reader, old: Release, new: Release, split: str) -> Compared:
 def _rows(release: Release, split: str) -> str:
     """key, text, expected, line of one split: hashes and the number of the row."""
     if split not in release.data:
-        return "select null::varchar as key, null::varchar as text, null::varchar as expected, 0::bigint as line where false"
-    data = f"select *, row_number() over () - 1 as line from {_columns(release, split)}"  # noqa: S608
-    return f"select key, text, expected, line from ({data})"  # noqa: S608
+        columns = ("key", "text", "expected")
+        return f"select {', '.join(f'null::varchar as {name}' for name in columns)}, 0::bigint as line where false"
+    data = f"select *, row_number() over () - 1 as line from {_columns(release, split)}"
+    return f"select key, text, expected, line from ({data})"
 
 
 def _columns(release: Release, split: str) -> str:
@@ -92,7 +93,8 @@ def _columns(release: Release, split: str) -> str:
         )"""
     solution = first_column(paths, SOLUTIONS)
     text = f"d.{solution}" if solution else "''"
-    return f"(select md5(d.problem || chr(0) || {text}) as key, '' as text, {expected} as expected from {parquet(paths)} as d)"
+    key = f"md5(d.problem || chr(0) || {text})"
+    return f"(select {key} as key, '' as text, {expected} as expected from {parquet(paths)} as d)"
 
 
 def _with_texts(
@@ -117,20 +119,22 @@ def _with_texts(
     return found
 
 
-def _texts(reader: Reader, release: Release, split: str, lines: Sequence[int | None]) -> dict[int | None, dict[str, Any]]:
+def _texts(
+    reader: Reader, release: Release, split: str, lines: Sequence[int | None]
+) -> dict[int | None, dict[str, Any]]:
     """Rows of a split by number: only the files, and in them the pages, that hold them."""
     found: dict[int | None, dict[str, Any]] = {}
     wanted = sorted(line for line in lines if line is not None)
     first = 0
     for path in release.data.get(split, ()):
-        count = reader.number(f"select count(*) from {parquet([path])}")  # noqa: S608
+        count = reader.number(f"select count(*) from {parquet([path])}")
         here = [line - first for line in wanted if first <= line < first + count]
         if here:
             solution = first_column([path], SOLUTIONS) or "null"
             source = first_column([path], ("problem_source", "source")) or "null"
             expected = first_column([path], ("expected_answer",)) or "null"
             rows = reader.ask(
-                f"select file_row_number as line, left(problem, {MAX_TEXT}) as problem, {source} as source, "  # noqa: S608
+                f"select file_row_number as line, left(problem, {MAX_TEXT}) as problem, {source} as source, "
                 f"left({solution}, {MAX_TEXT}) as text, {expected} as expected from {parquet([path])} "
                 f"where file_row_number in ({', '.join(str(line) for line in here)})"
             )

@@ -1,8 +1,8 @@
 """Searching and filtering: which problems a page of results lists. Reads the index only.
 
 A search finds problems that hold all its words; the last word may be the beginning of one. An id (of a problem, a
-solution or a request) finds its problem. Filters of rows (split, status, rule, length) keep the problems that have such a
-row, and say how many.
+solution or a request) finds its problem. Filters of rows (split, status, rule, length) keep the problems that have
+such a row, and say how many.
 """
 
 from __future__ import annotations
@@ -75,17 +75,17 @@ def find(reader: Reader, index: Index, wishes: Wishes) -> Found:
     joins = list(_joins(reader, index, wishes, values))
     conditions = list(_of_problems(wishes, values)) or ["true"]
     body = f"from {index.table('problems')} as p {' '.join(joins)} where {' and '.join(conditions)}"
-    count = reader.number(f"select count(*) {body}", values)  # noqa: S608 - values are bound
+    count = reader.number(f"select count(*) {body}", values)
     page = max(0, min(wishes.page, MAX_PAGE - 1, (count - 1) // PAGE))
     matching = "w.matching" if wishes.asks_of_rows else "null::bigint"
     rows = reader.ask(
         f"""
         select
             p.doc, left(p.problem, {EXCERPT}) as problem, p.source, p.expected_answer, p.is_seed, p.votes, p.n_valid,
-            p.n_rows, p.n_released, {matching} as matching
+            p.n_rows, p.n_released, p.rule, {matching} as matching
         {body}
         order by p.doc limit {PAGE} offset {page * PAGE}
-        """,  # noqa: S608
+        """,
         values,
         limit=PAGE,
     )
@@ -94,7 +94,7 @@ def find(reader: Reader, index: Index, wishes: Wishes) -> Found:
 
 def words(reader: Reader, text: str) -> list[str]:
     """The words of a question, cut as those of the index are: each once, in order, the last one last."""
-    [row] = reader.ask(f"select {words_of('$text')} as words", {"text": text[:MAX_QUERY]})  # noqa: S608
+    [row] = reader.ask(f"select {words_of('$text')} as words", {"text": text[:MAX_QUERY]})
     return list(reversed(dict.fromkeys(reversed(row["words"]))))[-MAX_QUERY_WORDS:]
 
 
@@ -117,14 +117,11 @@ def _joins(reader: Reader, index: Index, wishes: Wishes, values: dict[str, Any])
                 values["end"] = word + "\U0010ffff"
                 test = f"word >= $word_{number} and word < $end"
             name = f"h{number}"
-            yield (
-                f"semi join (select doc from {index.table('words')} where {test}) "  # noqa: S608
-                f"as {name} on {name}.doc = p.doc"
-            )
+            yield (f"semi join (select doc from {index.table('words')} where {test}) as {name} on {name}.doc = p.doc")
     if wishes.asks_of_rows:
         tests = " and ".join(_of_rows(index, wishes, values))
         yield (
-            f"inner join (select doc, count(*) as matching from {index.table('rows')} where {tests} group by doc) "  # noqa: S608
+            f"inner join (select doc, count(*) as matching from {index.table('rows')} where {tests} group by doc) "
             "as w on w.doc = p.doc"
         )
 

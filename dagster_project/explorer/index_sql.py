@@ -1,7 +1,7 @@
 """The SQL that makes an index: narrow tables first, text last. No value of a row ever comes into these texts.
 
-``{name}`` is filled with relations over files and with expressions of ours (see ``indexing``). Memory is DuckDB's, which
-spills; the widest table has one narrow row a solution.
+``{name}`` is filled with relations over files and with expressions of ours (see ``indexing``). Memory is DuckDB's,
+which spills; the widest table has one narrow row a solution.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_INDEXED = 20_000
 
 
 def words_of(text: str) -> str:
-    """SQL for the list of words of ``text`` (an expression), in order: problems and questions are cut by the same one."""
+    """SQL for the words of ``text`` (an expression), in order: problems and questions are cut by the same one."""
     found = f"regexp_extract_all(lower(nfc_normalize(left({text}, {MAX_INDEXED}))), '{WORD}')"
     return f"list_transform(({found})[:{MAX_WORDS}], lambda word: left(word, {MAX_WORD}))"
 
@@ -202,7 +202,11 @@ select
     coalesce(k.tokens, s.completion_tokens) as tokens,
     k.characters,
     k.splits,
-    case when k.splits is not null then 'released' when r.id is not null then 'rejected' else 'not released' end as status,
+    case
+        when k.splits is not null then 'released'
+        when r.id is not null then 'rejected'
+        else 'not released'
+    end as status,
     r.rule,
     r.left_at,
 from {solutions} as s
@@ -238,9 +242,16 @@ copy (
         d.doc, d.problem_id, d.problem, d.source, d.expected_answer, d.is_seed, d.votes, d.n_valid,
         coalesce(r.n_rows, 0)::integer as n_rows,
         coalesce(r.n_released, 0)::integer as n_released,
+        r.rule,
     from docs as d
     left join (
-        select doc, count(solution_id) as n_rows, count(splits) as n_released from {rows} group by doc
+        select
+            doc,
+            count(coalesce(solution_id::varchar, line::varchar)) as n_rows,
+            count(splits) as n_released,
+            min(rule) filter (where solution_id is null) as rule,
+        from {rows}
+        group by doc
     ) as r on r.doc = d.doc
     order by d.doc
 ) to '{path}' (format parquet, compression zstd, row_group_size 4096)

@@ -2,8 +2,8 @@
 
 A folder of sorted Parquet files with small row groups, named by the content that it indexes: problems (each once, with
 its text), rows (every sample, by problem, without text), words (an inverted index over the problems), ids, and the
-benchmarks with their nearest problems. Built aside and renamed, so that it is whole or absent. Solutions are not copied:
-they are read from the release or the request store when a problem is opened, and their words are not indexed.
+benchmarks with their nearest problems. Built aside and renamed, so that it is whole or absent. Solutions are not
+copied: they are read from the release or the request store when a problem is opened, and their words are not indexed.
 
 Memory: DuckDB's limit, with spill beside the index. Time: two scans of the release, dominated by its text.
 """
@@ -34,9 +34,7 @@ from resources.store.layout import read_json, store_errors, write_json
 MEMORY = "2GB"
 """DuckDB's limit while an index is made; the sorts of a large release spill."""
 
-_NEIGHBOURS = pa.schema(
-    [("problem_id", ID), ("benchmark_ids", pa.list_(ID)), ("similarities", pa.list_(pa.float32()))]
-)
+_NEIGHBOURS = pa.schema([("problem_id", ID), ("benchmark_ids", pa.list_(ID)), ("similarities", pa.list_(pa.float32()))])
 _BENCHMARKS = pa.schema(
     [("benchmark_id", ID), ("problem", pa.string()), ("benchmark", pa.string()), ("row", pa.int64())]
 )
@@ -269,7 +267,7 @@ def _no_texts() -> str:
 
 
 def _union(tables: Sequence[StageTable], schema: pa.Schema) -> str:
-    """The tables of one shape, below each other, with ``part`` and ``part_index``; never without a column of ``schema``."""
+    """Tables of one shape below each other, with ``part`` and ``part_index``; every column of ``schema`` is there."""
     empty = ", ".join(f'null::{sql_type(field.type)} as "{field.name}"' for field in schema)
     selects = [f"select {empty}, null::varchar as part, null::integer as part_index where false"]
     for index, table in enumerate(tables):
@@ -277,7 +275,7 @@ def _union(tables: Sequence[StageTable], schema: pa.Schema) -> str:
         taken = [name for name in ("part", "part_index") if name in table.columns]
         star = f"* exclude ({', '.join(taken)})" if taken else "*"
         relation = f"read_parquet({files_list(table.paths)}, hive_partitioning = false)"
-        selects.append(f"select {star}, '{stage}' as part, {index} as part_index from {relation}")  # noqa: S608
+        selects.append(f"select {star}, '{stage}' as part, {index} as part_index from {relation}")
     return f"({' union all by name '.join(selects)})"
 
 

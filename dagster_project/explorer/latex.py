@@ -1,9 +1,9 @@
 r"""Which formulas may be typeset. Only commands that are known to draw mathematics, in bounded length and depth.
 
 KaTeX runs in the reader's browser with ``trust`` off and bounded expansion; this list is the second wall. Anything that
-defines macros (``\def``), makes links (``\href``), loads (``\includegraphics``), makes HTML (``\htmlClass``), hides text
-(``\phantom``, ``%``) or draws boxes of a chosen size (``\rule``, ``\kern``) is not in it: such a formula is shown as it
-is written.
+defines macros (``\def``), makes links (``\href``), loads (``\includegraphics``), makes HTML (``\htmlClass``), hides
+text (``\phantom``, ``%``) or draws boxes of a chosen size (``\rule``, ``\kern``) is not in it: such a formula is shown
+as it is written.
 """
 
 from __future__ import annotations
@@ -19,50 +19,44 @@ MAX_DEPTH = 30
 MAX_COMMANDS = 300
 """Commands of one formula; bounds the work of the browser (none of those that are allowed expands without bound)."""
 
-ALLOWED = frozenset(
-    # Structure
-    r"""
-    frac dfrac tfrac cfrac sqrt binom dbinom tbinom over choose left right middle big Big bigg Bigg bigl bigr Bigl Bigr
-    biggl biggr Biggl Biggr begin end text textbf textit textrm textsf texttt mathrm mathbf mathit mathsf mathtt mathbb
-    mathcal mathscr mathfrak boldsymbol bm operatorname displaystyle textstyle scriptstyle limits nolimits overline
-    underline overbrace underbrace overset underset stackrel boxed fbox cancel bcancel xcancel not substack hline cline
-    tag nonumber notag quad qquad mbox hat widehat bar vec dot ddot tilde widetilde check acute grave breve mathring
-    overrightarrow overleftarrow overleftrightarrow xrightarrow xleftarrow pmod bmod mod pod
-    """
-    # Greek
-    r"""
-    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi omicron pi
-    varpi rho varrho sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon
-    Phi Psi Omega digamma aleph beth
-    """
-    # Functions
-    r"""
-    sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp lim limsup liminf max min sup inf det
-    dim ker gcd deg hom arg Pr sum prod coprod int iint iiint oint bigcup bigcap bigvee bigwedge bigoplus bigotimes
-    bigsqcup
-    """
-    # Relations, operators, arrows, delimiters, dots
-    r"""
-    le leq leqslant ge geq geqslant ne neq lt gt ll gg equiv sim simeq approx cong propto parallel perp mid nmid in ni
-    notin subset subseteq subsetneq supset supseteq supsetneq cup cap setminus emptyset varnothing forall exists nexists
-    neg lnot land lor wedge vee oplus ominus otimes odot times div cdot ast star circ bullet pm mp to gets mapsto implies
-    impliedby iff rightarrow leftarrow leftrightarrow Rightarrow Leftarrow Leftrightarrow longrightarrow longleftarrow
-    Longrightarrow Longleftarrow Longleftrightarrow longmapsto uparrow downarrow updownarrow nearrow searrow swarrow
-    nwarrow hookrightarrow rightharpoonup rightleftharpoons therefore because lfloor rfloor lceil rceil langle rangle
-    lvert rvert lVert rVert vert Vert lbrace rbrace lbrack rbrack ldots cdots vdots ddots dots dotsc dotsb dotsm dotsi
-    infty partial nabla prime backslash angle measuredangle triangle square Box blacksquare diamond Diamond degree hbar
-    ell Re Im wp surd top bot models vdash pounds euro checkmark dagger ddagger S P sharp flat natural colon diamondsuit
-    heartsuit clubsuit spadesuit asymp doteq prec succ preceq succeq trianglelefteq rtimes ltimes uplus sqcup sqcap
-    """.split()
-)
-"""Commands made of letters. Those of one sign (``\,``, ``\{``) are all harmless in KaTeX."""
+_STRUCTURE = """
+frac dfrac tfrac cfrac sqrt binom dbinom tbinom over choose left right middle big Big bigg Bigg bigl bigr Bigl Bigr
+biggl biggr Biggl Biggr begin end text textbf textit textrm textsf texttt mathrm mathbf mathit mathsf mathtt mathbb
+mathcal mathscr mathfrak boldsymbol bm operatorname displaystyle textstyle scriptstyle limits nolimits overline
+underline overbrace underbrace overset underset stackrel boxed fbox cancel bcancel xcancel not substack hline cline
+tag nonumber notag quad qquad mbox hat widehat bar vec dot ddot tilde widetilde check acute grave breve mathring
+overrightarrow overleftarrow overleftrightarrow xrightarrow xleftarrow pmod bmod mod pod
+"""
+_GREEK = """
+alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi omicron pi varpi
+rho varrho sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi
+Omega digamma aleph beth
+"""
+_FUNCTIONS = """
+sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp lim limsup liminf max min sup inf det
+dim ker gcd deg hom arg Pr sum prod coprod int iint iiint oint bigcup bigcap bigvee bigwedge bigoplus bigotimes
+bigsqcup
+"""
+_SIGNS = """
+le leq leqslant ge geq geqslant ne neq lt gt ll gg equiv sim simeq approx cong propto parallel perp mid nmid in ni
+notin subset subseteq subsetneq supset supseteq supsetneq cup cap setminus emptyset varnothing forall exists nexists
+neg lnot land lor wedge vee oplus ominus otimes odot times div cdot ast star circ bullet pm mp to gets mapsto implies
+impliedby iff rightarrow leftarrow leftrightarrow Rightarrow Leftarrow Leftrightarrow longrightarrow longleftarrow
+Longrightarrow Longleftarrow Longleftrightarrow longmapsto uparrow downarrow updownarrow nearrow searrow swarrow
+nwarrow hookrightarrow rightharpoonup rightleftharpoons therefore because lfloor rfloor lceil rceil langle rangle
+lvert rvert lVert rVert vert Vert lbrace rbrace lbrack rbrack ldots cdots vdots ddots dots dotsc dotsb dotsm dotsi
+infty partial nabla prime backslash angle measuredangle triangle square Box blacksquare diamond Diamond degree hbar
+ell Re Im wp surd top bot models vdash pounds euro checkmark dagger ddagger S P sharp flat natural colon diamondsuit
+heartsuit clubsuit spadesuit asymp doteq prec succ preceq succeq trianglelefteq rtimes ltimes uplus sqcup sqcap
+"""
+ALLOWED = frozenset(f"{_STRUCTURE} {_GREEK} {_FUNCTIONS} {_SIGNS}".split())
+r"""Commands made of letters. Those of one sign (``\,``, ``\{``) are all harmless in KaTeX."""
 
-ENVIRONMENTS = frozenset(
-    """
-    matrix pmatrix bmatrix vmatrix Vmatrix Bmatrix smallmatrix array cases rcases aligned alignedat gathered split align
-    align* alignat alignat* gather gather* equation equation* eqnarray eqnarray* multline multline*
-    """.split()
-)
+_ENVIRONMENTS = """
+matrix pmatrix bmatrix vmatrix Vmatrix Bmatrix smallmatrix array cases rcases aligned alignedat gathered split align
+align* alignat alignat* gather gather* equation equation* eqnarray eqnarray* multline multline*
+"""
+ENVIRONMENTS = frozenset(_ENVIRONMENTS.split())
 
 _COMMAND = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{([^{}]{0,20})\}")

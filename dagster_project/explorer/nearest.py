@@ -1,4 +1,4 @@
-"""Contamination: a benchmark problem, the rows of the dataset that are nearest to it, and the nearest seeds beside them.
+"""Contamination: a benchmark problem, the problems of the dataset that are nearest to it, and the nearest seeds beside.
 
 Where a stage computed neighbours, its similarities are shown. Everywhere, also for a text that a person pastes, the
 index itself gives neighbours by shared words: the share of the words of the question, rare ones weighing more, that a
@@ -48,7 +48,7 @@ def benchmarks(reader: Reader, place: Place, index: Index, text: str = "") -> li
     """Benchmark problems to pick from: benchmark_id, problem, benchmark, best (similarity or null)."""
     if index.facts["benchmarks"]:
         return reader.ask(
-            f"select benchmark_id, left(problem, {MAX_TEXT}) as problem, benchmark, best from "  # noqa: S608
+            f"select benchmark_id, left(problem, {MAX_TEXT}) as problem, benchmark, best from "
             f"{index.table('benchmarks')} where contains(lower(problem), lower($text)) limit {PICKED}",
             {"text": text[:200]},
             limit=PICKED,
@@ -59,7 +59,7 @@ def benchmarks(reader: Reader, place: Place, index: Index, text: str = "") -> li
     named = "benchmark_id" if "benchmark_id" in columns else "md5(benchmark_problem)"
     assert place.release is not None
     return reader.ask(
-        f"select {named}::varchar as benchmark_id, left(any_value(benchmark_problem), {MAX_TEXT}) as problem, "  # noqa: S608
+        f"select {named}::varchar as benchmark_id, left(any_value(benchmark_problem), {MAX_TEXT}) as problem, "
         f"any_value(benchmark) as benchmark, null::float as best, count(*) as n "
         f"from {parquet(place.release.contamination)} "
         f"where benchmark_problem is not null and contains(lower(benchmark_problem), lower($text)) "
@@ -97,7 +97,7 @@ def findings(reader: Reader, place: Place, text: str = "", limit: int = 50) -> l
         return []
     test = "benchmark_problem = $text" if text else "$text = ''"
     files = parquet(place.release.contamination)
-    return reader.ask(f"select * from {files} where {test} limit {limit}", {"text": text}, limit=limit)  # noqa: S608
+    return reader.ask(f"select * from {files} where {test} limit {limit}", {"text": text}, limit=limit)
 
 
 def _computed(reader: Reader, index: Index, benchmark_id: str | None) -> list[dict[str, Any]]:
@@ -105,12 +105,13 @@ def _computed(reader: Reader, index: Index, benchmark_id: str | None) -> list[di
         return []
     return reader.ask(
         f"""
-        select p.doc, left(p.problem, {MAX_TEXT}) as problem, p.source, p.is_seed, p.n_rows, p.n_released, n.similarity
+        select p.doc, left(p.problem, {MAX_TEXT}) as problem, p.source, p.is_seed, p.n_rows, p.n_released, p.rule,
+            n.similarity
         from {index.table("nearest")} as n
         inner join {index.table("problems")} as p on p.doc = n.doc
         where n.benchmark_id = $id::uuid
         order by n.similarity desc, p.doc limit {TOP}
-        """,  # noqa: S608
+        """,
         {"id": benchmark_id},
     )
 
@@ -122,7 +123,7 @@ def _by_words(reader: Reader, index: Index, text: str) -> list[dict[str, Any]]:
         return []
     total = max(int(index.facts["problems"]), 1)
     counts = reader.ask(
-        f"select word, docs from {index.table('vocabulary')} where word in (select unnest($words))",  # noqa: S608
+        f"select word, docs from {index.table('vocabulary')} where word in (select unnest($words))",
         {"words": asked},
     )
     rare = {row["word"]: row["docs"] for row in counts if row["docs"] <= max(total * COMMON, 50)}
@@ -144,11 +145,12 @@ def _by_words(reader: Reader, index: Index, text: str) -> list[dict[str, Any]]:
             order by similarity desc limit 400
         ),
         near as (
-            select p.doc, left(p.problem, {MAX_TEXT}) as problem, p.source, p.is_seed, p.n_rows, p.n_released, s.similarity
+            select p.doc, left(p.problem, {MAX_TEXT}) as problem, p.source, p.is_seed, p.n_rows, p.n_released, p.rule,
+                s.similarity
             from scores as s
             inner join {index.table("problems")} as p on p.doc = s.doc
             order by s.similarity desc, p.doc
         )
         {sides}
-        """  # noqa: S608 - words of letters and digits only
+        """
     )

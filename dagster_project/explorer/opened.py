@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from dagster_project.explorer.access import Reader, parquet
 from dagster_project.explorer.indexing import SOLUTIONS, Index, first_column
 from dagster_project.explorer.places import Place, StageTable
@@ -47,7 +49,7 @@ class Opened:
 def open_problem(reader: Reader, place: Place, index: Index, doc: int, page: int = 0) -> Opened | None:
     """Everything about the problem with the number ``doc``; None if there is none."""
     found = reader.ask(
-        f"select * exclude (problem), left(problem, {MAX_TEXT}) as problem, length(problem) > {MAX_TEXT} as is_cut "  # noqa: S608
+        f"select * exclude (problem), left(problem, {MAX_TEXT}) as problem, length(problem) > {MAX_TEXT} as is_cut "
         f"from {index.table('problems')} where doc = $doc",
         {"doc": doc},
     )
@@ -55,7 +57,7 @@ def open_problem(reader: Reader, place: Place, index: Index, doc: int, page: int
         return None
     problem = found[0]
     samples = reader.ask(
-        f"select * from {index.table('rows')} where doc = $doc "  # noqa: S608
+        f"select * from {index.table('rows')} where doc = $doc "
         f"order by splits is null, stage, sample_index, solution_id limit {SAMPLES} offset {max(page, 0) * SAMPLES}",
         {"doc": doc},
         limit=SAMPLES,
@@ -64,12 +66,15 @@ def open_problem(reader: Reader, place: Place, index: Index, doc: int, page: int
     _add_completions(reader, place, samples)
     _add_reasons(reader, place, samples)
     stages = sorted({sample["stage"] for sample in samples if sample["stage"]})
+    settings = {stage: place.lineage[stage] for stage in stages if stage in place.lineage}
+    edges = place.of_shape("edges")
+    origin = None if edges and settings else _provenance(reader, place, samples)
+    steps = _edges_up(reader, edges, problem["problem_id"]) if edges else list(_origin(origin))
     return Opened(
         problem=problem,
         samples=samples,
-        lineage=_lineage(reader, place, index, problem, samples),
-        settings={stage: place.lineage[stage] for stage in stages if stage in place.lineage}
-        or _settings_of_rows(reader, place, samples),
+        lineage=_with_parents(reader, index, steps),
+        settings=settings or _settings_of_row(origin),
         checks=list(_checks(reader, place, problem["problem_id"])),
         page=page,
     )
@@ -87,7 +92,7 @@ def _add_released_texts(reader: Reader, place: Place, samples: Sequence[dict[str
             wanted.setdefault(sample["file"], {})[sample["line"]] = sample
     for number, lines in wanted.items():
         rows = reader.ask(
-            f"select file_row_number as line, left({column}, {MAX_TEXT + 1}) as text from {parquet([files[number]])} "  # noqa: S608
+            f"select file_row_number as line, left({column}, {MAX_TEXT + 1}) as text from {parquet([files[number]])} "
             f"where file_row_number in ({', '.join(str(int(line)) for line in lines)})"
         )
         for row in rows:
@@ -101,7 +106,7 @@ def _add_completions(reader: Reader, place: Place, samples: Sequence[dict[str, A
     if not missing or not parts:
         return
     rows = reader.ask(
-        f"select request_key, left(text, {MAX_TEXT + 1}) as text, finish_reason from {parquet(parts)} "  # noqa: S608
+        f"select request_key, left(text, {MAX_TEXT + 1}) as text, finish_reason from {parquet(parts)} "
         f"where request_key in ({_uuids(list(missing))})"
     )
     for row in rows:
@@ -129,14 +134,10 @@ def _by_id(
 ) -> Iterator[dict[str, Any]]:
     wanted = _uuids(ids)
     for table in tables if wanted else ():
-        yield from reader.ask(f"select {columns} from {parquet(table.paths)} where {column} in ({wanted})")  # noqa: S608
+        yield from reader.ask(f"select {columns} from {parquet(table.paths)} where {column} in ({wanted})")
 
 
-def _lineage(
-    reader: Reader, place: Place, index: Index, problem: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    edges = place.of_shape("edges")
-    steps = _edges_up(reader, edges, problem["problem_id"]) if edges else _origin(reader, place, samples)
+def _with_parents(reader: Reader, index: Index, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     texts = _texts(reader, index, [step["parent_id"] for step in steps if step.get("parent_id")])
     for step in steps:
         step["parent"], step["parent_doc"] = texts.get(str(step.get("parent_id")), (None, None))
@@ -153,27 +154,27 @@ def _edges_up(reader: Reader, edges: Sequence[StageTable], child: Any) -> list[d
         columns = "child_id, parent_id, relation, request_key, source, source_row, expected_answer"
         steps = sorted(_by_id(reader, edges, "child_id", waiting, columns), key=lambda e: (str(e["relation"]), str(e)))
         found += steps[:MAX_DEPTH]
-        waiting = [s["parent_id"] for s in steps[:MAX_DEPTH] if s["relation"] != "seed" and str(s["parent_id"]) not in seen]
+        waiting = [
+            s["parent_id"] for s in steps[:MAX_DEPTH] if s["relation"] != "seed" and str(s["parent_id"]) not in seen
+        ]
         if not waiting:
             break
     return found[: 4 * MAX_DEPTH]
 
 
-def _origin(reader: Reader, place: Place, samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _origin(row: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     """What the provenance of a released row says: its parent, and the seed at the other end."""
-    row = _provenance(reader, place, samples)
     if row is None:
-        return []
-    steps = []
-    if row["parent_id"]:
-        steps.append({"relation": "made from", "parent_id": row["parent_id"], "source": None, "source_row": None})
-    if row["seed_problem_id"] and row["seed_problem_id"] != row["parent_id"]:
-        steps.append({"relation": "seed", "parent_id": row["seed_problem_id"], "source": None, "source_row": None})
-    if steps:
-        steps[-1].update(source=row["seed_source"], source_row=row["seed_row"])
-    elif row["seed_source"]:
-        steps.append({"relation": "seed", "source": row["seed_source"], "source_row": row["seed_row"]})
-    return steps
+        return
+    if row["parent_id"] and row["parent_id"] != row["seed_problem_id"]:
+        yield {"relation": "made from", "parent_id": row["parent_id"]}
+    if row["seed_problem_id"] or row["seed_source"]:
+        yield {
+            "relation": "seed",
+            "parent_id": row["seed_problem_id"],
+            "source": row["seed_source"],
+            "source_row": row["seed_row"],
+        }
 
 
 def _provenance(reader: Reader, place: Place, samples: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -182,19 +183,35 @@ def _provenance(reader: Reader, place: Place, samples: Sequence[Mapping[str, Any
     sample = next((s for s in samples if s["file"] is not None), None)
     if release is None or not release.provenance or sample is None:
         return None
-    split = next(name for name, paths in release.data.items() if release.files[sample["file"]] in paths)
+    path = release.files[sample["file"]]
+    split = next(name for name, paths in release.data.items() if path in paths)
+    found = _at(release.provenance[split], _first_row(release.data[split], path) + sample["line"])
+    if found is None:
+        return None
     rows = reader.ask(
-        f"select * from {parquet(release.provenance[split])} where solution_id = $id limit 1",  # noqa: S608
-        {"id": str(sample["solution_id"])},
+        f"select * from {parquet([found[0]])} where file_row_number = $line",
+        {"line": found[1]},
     )
     return rows[0] if rows else None
 
 
-def _settings_of_rows(
-    reader: Reader, place: Place, samples: Sequence[Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def _first_row(paths: Sequence[Path], wanted: Path) -> int:
+    """Rows of a split before the file ``wanted``; from the ends of the files, which hold their counts."""
+    return sum(pq.read_metadata(path).num_rows for path in paths[: list(paths).index(wanted)])
+
+
+def _at(paths: Sequence[Path], row: int) -> tuple[Path, int] | None:
+    """File, and row in it, of the row ``row`` of a split."""
+    for path in paths:
+        count = pq.read_metadata(path).num_rows
+        if row < count:
+            return path, row
+        row -= count
+    return None
+
+
+def _settings_of_row(row: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     """Who was asked, where only the provenance says it."""
-    row = _provenance(reader, place, samples)
     if row is None or not row["stage"]:
         return {}
     return {row["stage"]: {name: _read(row[name]) for name in ("role", "model", "weights", "prompts", "sampling")}}
@@ -210,12 +227,12 @@ def _read(value: Any) -> Any:
 def _texts(reader: Reader, index: Index, ids: Sequence[Any]) -> dict[str, tuple[str, int]]:
     if not ids:
         return {}
-    docs = reader.ask(f"select distinct doc from {index.table('ids')} where id in ({_uuids(ids)})")  # noqa: S608
+    docs = reader.ask(f"select distinct doc from {index.table('ids')} where id in ({_uuids(ids)})")
     numbers = ", ".join(str(int(row["doc"])) for row in docs)
     if not numbers:
         return {}
     rows = reader.ask(
-        f"select problem_id, doc, left(problem, {MAX_TEXT}) as problem from {index.table('problems')} "  # noqa: S608
+        f"select problem_id, doc, left(problem, {MAX_TEXT}) as problem from {index.table('problems')} "
         f"where doc in ({numbers})"
     )
     return {str(row["problem_id"]): (row["problem"], row["doc"]) for row in rows}
@@ -238,8 +255,3 @@ def _short(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_short(item) for item in value[:10])
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def spill_of(index: Index) -> Path:
-    """Where the page's questions spill."""
-    return index.folder.parent / "spill"

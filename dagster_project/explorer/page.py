@@ -19,7 +19,7 @@ from dagster_project.explorer.access import Reader
 from dagster_project.explorer.compared import compare
 from dagster_project.explorer.found import Wishes, find
 from dagster_project.explorer.indexing import Index
-from dagster_project.explorer.nearest import beside, benchmarks, findings
+from dagster_project.explorer.nearest import benchmarks, beside, findings
 from dagster_project.explorer.opened import open_problem
 from dagster_project.explorer.places import Place, read_release
 from resources.errors import MathloomError, MissingExtraError
@@ -147,20 +147,18 @@ class _Site:
             longest = gr.Number(label="to", precision=0, minimum=0, value=None, min_width=110)
         with gr.Row():
             search = gr.Button("Search", variant="primary", elem_id="ml-go", min_width=100, scale=0)
-            before = gr.Button("Previous page", min_width=100, scale=0)
-            after = gr.Button("Next page", min_width=100, scale=0)
+            before = gr.Button("Previous page", min_width=150, scale=0)
+            after = gr.Button("Next page", min_width=150, scale=0)
             gr.HTML(
                 '<p class="ml-keys">Keys: / searches, j and k walk, Enter opens, Escape goes back</p>', js_on_load=None
             )
         page = gr.State(0)
+        hint = views.note("Open a problem to see its samples, its lineage and its requests.")
         with gr.Row(equal_height=False):
-            results = gr.HTML(self._list(), js_on_load=SELECT, elem_id="ml-list", min_width=320)
-            opened = gr.HTML(
-                views.note("Open a problem to see its samples, its lineage and its requests."),
-                js_on_load=SELECT,
-                elem_id="ml-opened",
-                min_width=320,
-            )
+            with gr.Column(min_width=320):
+                results = gr.HTML(self._list(), js_on_load=SELECT, elem_id="ml-list")
+            with gr.Column(min_width=320):
+                opened = gr.HTML(hint, js_on_load=SELECT, elem_id="ml-opened")
         wishes = [text, source, status, rule, split, least, most, shortest, longest]
         options = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4}
         for event in (text.submit, search.click, *(one.change for one in wishes[1:5]), *(n.submit for n in wishes[5:])):
@@ -263,7 +261,7 @@ class _Site:
         opened = open_problem(self._reader, self._place, self._index, doc, page)
         if opened is None:
             return views.note("There is no such problem.")
-        return views.opened_problem(opened, self._index.facts["splits"])
+        return views.opened_problem(opened, self._index.facts["splits"], self._index.facts["length"])
 
     def _benchmarks(self) -> list[tuple[str, str, str]]:
         """(label, problem, id) of the benchmark problems to pick from."""

@@ -193,7 +193,7 @@ def _configs(folder: Path) -> dict[str, dict[str, list[Path]]]:
 
 
 def _named(folder: Path, words: str | Sequence[str], card: Path) -> list[Path]:
-    """Files that the card names, by name or pattern. A card is somebody else's text: it may not lead out of the folder."""
+    """Files that the card names, by name or pattern. A card is somebody else's text: it must not lead elsewhere."""
     patterns = [words] if isinstance(words, str) else [str(word) for word in words]
     found: list[Path] = []
     for pattern in patterns:
@@ -212,7 +212,7 @@ def _named(folder: Path, words: str | Sequence[str], card: Path) -> list[Path]:
 
 
 def _digest(folder: Path, groups: Sequence[Sequence[Path]], build: Mapping[str, Any]) -> str:
-    """Of the content where BUILD.json has hashes; of names, sizes and rows elsewhere: hashing 14 GB would take minutes."""
+    """Of the content where BUILD.json has hashes; else of names, sizes and rows: hashing 14 GB would take minutes."""
     if build.get("files"):
         return hash_json(build["files"])
     paths = sorted({path for group in groups for path in group})

@@ -1,7 +1,7 @@
 r"""Hostile text as HTML: everything is shown as it is written, and formulas that are known to be harmless are marked.
 
-A formula becomes ``<span class="tex">...</span>`` with its source as text; the page's script hands that text to KaTeX. No
-other markup can come out of a text, whatever it holds: Markdown, HTML, links and images stay signs. Characters that
+A formula becomes ``<span class="tex">...</span>`` with its source as text; the page's script hands that text to KaTeX.
+No other markup can come out of a text, whatever it holds: Markdown, HTML, links and images stay signs. Characters that
 cannot be seen or that change the direction of reading are shown by their number. Braces, dollars and backticks are
 written as entities, because Gradio reads the value of an HTML component as a template.
 """
@@ -33,7 +33,7 @@ _MAX_SPAN = 4000
 
 
 def escape(value: Any, limit: int = MAX_SHOWN) -> str:
-    """``value`` as text of HTML: nothing in it is markup, and nothing in it is invisible. White space is kept as it is."""
+    """``value`` as text of HTML: nothing in it is markup, and nothing in it is invisible. White space is kept."""
     text = str(value if value is not None else "")
     cut = text[:limit]
     return _visible(cut).translate(_ENTITIES) + (

@@ -46,8 +46,10 @@ def _result(row: Mapping[str, Any]) -> str:
 
 
 def _samples(row: Mapping[str, Any]) -> str:
+    if row["rule"]:
+        return _chip(f"rejected: {row['rule']}", "bad")
     if not row["n_rows"]:
-        return _chip("not solved" if row["source"] else "rejected", "bad")
+        return _chip("not solved", "bad")
     return _chip(f"{row['n_released']:,} of {row['n_rows']:,} samples released", "" if row["n_released"] else "bad")
 
 
@@ -62,8 +64,8 @@ def _answer(answer: str) -> str:
     return rich(f"${answer.strip()}$", 202)
 
 
-def opened_problem(opened: Opened, splits: Sequence[str]) -> str:
-    """The problem, its samples, its lineage, its requests' settings."""
+def opened_problem(opened: Opened, splits: Sequence[str], unit: str) -> str:
+    """The problem, its samples, its lineage, its requests' settings. ``unit`` is that of lengths."""
     problem = opened.problem
     facts = [("id", problem["problem_id"]), ("source", problem["source"])]
     facts += [("expected answer", problem["expected_answer"]), ("votes", _votes(problem))]
@@ -74,7 +76,7 @@ def opened_problem(opened: Opened, splits: Sequence[str]) -> str:
         f'<div class="ml-text ml-problem">{rich(problem["problem"])}</div>',
         _facts(facts),
         "<h3>Samples</h3>",
-        "".join(_sample(sample, splits) for sample in opened.samples) or note("This problem was not solved."),
+        "".join(_sample(sample, splits, unit) for sample in opened.samples) or note("This problem was not solved."),
         _more(opened),
         "<h3>Lineage</h3>",
         _lineage(opened),
@@ -96,7 +98,7 @@ def _facts(facts: Sequence[tuple[str, Any]]) -> str:
     return f'<dl class="ml-facts">{pairs}</dl>'
 
 
-def _sample(sample: Mapping[str, Any], splits: Sequence[str]) -> str:
+def _sample(sample: Mapping[str, Any], splits: Sequence[str], unit: str) -> str:
     released = sample["splits"]
     names = [name for bit, name in enumerate(splits) if released and released >> bit & 1]
     verdict = "released" if released else f"rejected: {sample['rule']}" if sample["rule"] else sample["status"]
@@ -104,7 +106,7 @@ def _sample(sample: Mapping[str, Any], splits: Sequence[str]) -> str:
         _chip(f"sample {sample['sample_index']}") if sample["sample_index"] is not None else "",
         _chip(verdict, "good" if released else "bad"),
         *(_chip(name) for name in names),
-        _chip(f"{sample['length']:,} long") if sample["length"] is not None else "",
+        _chip(f"{sample['length']:,} {unit}") if sample["length"] is not None else "",
         f'<span class="ml-chip answer">{_answer(sample["answer"])}</span>' if sample["answer"] else "",
     ]
     facts = [
@@ -120,22 +122,27 @@ def _sample(sample: Mapping[str, Any], splits: Sequence[str]) -> str:
         ("text from", sample.get("text_from")),
     ]
     text = sample.get("text")
-    body = note("Its text is not here: the request store does not have it.") if text is None else rich(text, MAX_TEXT)
+    body = rich(text, MAX_TEXT)
+    if text is None:
+        lacks = "Its text is not here: the request store does not have it."
+        body = note(lacks if sample["request_key"] else "The problem itself was rejected.")
     kind = "released" if released else "rejected"
     return (
         f'<section class="ml-sample {kind}"><header class="ml-chips">{"".join(head)}</header>'
-        f'<div class="ml-text">{body}</div><details><summary>Ids and verdicts</summary>{_facts(facts)}</details></section>'
+        f'<div class="ml-text">{body}</div>'
+        f"<details><summary>Ids and verdicts</summary>{_facts(facts)}</details></section>"
     )
 
 
 def _more(opened: Opened) -> str:
     doc, total = int(opened.problem["doc"]), opened.problem["n_rows"]
-    buttons = ""
-    if opened.page:
-        buttons += f'<button type="button" class="ml-go" data-doc="{doc}" data-page="{opened.page - 1}">Earlier samples</button>'
-    if total > (opened.page + 1) * SAMPLES:
-        buttons += f'<button type="button" class="ml-go" data-doc="{doc}" data-page="{opened.page + 1}">More samples</button>'
-    return buttons
+    turns = [(opened.page - 1, "Earlier samples", bool(opened.page))]
+    turns += [(opened.page + 1, "More samples", total > (opened.page + 1) * SAMPLES)]
+    return "".join(
+        f'<button type="button" class="ml-go" data-doc="{doc}" data-page="{page}">{words}</button>'
+        for page, words, is_there in turns
+        if is_there
+    )
 
 
 def _lineage(opened: Opened) -> str:
@@ -198,7 +205,9 @@ def _number(value: Any) -> int:
 
 def neighbours(beside: Beside) -> str:
     """A benchmark problem above, the nearest rows and the nearest seeds beside each other below."""
-    name = f'<h3>Benchmark problem {_chip(beside.benchmark)}</h3><div class="ml-text ml-problem">{rich(beside.text)}</div>'
+    name = (
+        f'<h3>Benchmark problem {_chip(beside.benchmark)}</h3><div class="ml-text ml-problem">{rich(beside.text)}</div>'
+    )
     columns = [("Nearest in this dataset", beside.dataset), ("Nearest seeds", beside.seeds)]
     parts = [name]
     if beside.computed:
@@ -220,8 +229,8 @@ def _near(rows: Sequence[Mapping[str, Any]]) -> str:
 def _neighbour(row: Mapping[str, Any]) -> str:
     chips = _chip(f"{row['similarity']:.2f}", "hit") + _chip(row["source"]) + _samples(row)
     return (
-        f'<button type="button" class="ml-row" data-doc="{int(row["doc"])}"><span class="ml-text">{rich(row["problem"])}'
-        f'</span><span class="ml-chips">{chips}</span></button>'
+        f'<button type="button" class="ml-row" data-doc="{int(row["doc"])}">'
+        f'<span class="ml-text">{rich(row["problem"])}</span><span class="ml-chips">{chips}</span></button>'
     )
 
 
@@ -232,7 +241,8 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
     shown = [name for name in rows[0] if not name.endswith("_id")]
     head = "".join(f"<th>{one_line(name.replace('_', ' '))}</th>" for name in shown)
     body = "".join("<tr>" + "".join(f"<td>{_cell(row[name])}</td>" for name in shown) + "</tr>" for row in rows)
-    return f'<div class="ml-scroll"><table class="ml-report"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="ml-scroll"><table class="ml-report">{table}</table></div>'
 
 
 def _cell(value: Any) -> str:
@@ -261,5 +271,3 @@ def _change(row: Mapping[str, Any]) -> str:
 def _side(name: str, text: str | None, answer: str | None) -> str:
     body = f'<div class="ml-text">{rich(text, 4000)}</div>' if text is not None else note("not in this version")
     return f"<section>{_chip(name)}{_chip(answer)}{body}</section>"
-
-
