@@ -151,6 +151,46 @@ JUDGED = _schema(
 )
 """What the judge says of each pair. Grain ``pair_id``."""
 
+MATCH = _schema(
+    ("split", pa.string(), False, "removed (new problems that left) or seeds (seed problems, which stay)."),
+    ("problem_id", ID, False, "The problem."),
+    ("problem", pa.string(), False, "Its text."),
+    ("problem_source", pa.string(), False, "Where it comes from."),
+    ("rule", pa.string(), False, "What decided: exact match, n-gram, similar, judged contaminated, no verdict."),
+    ("benchmark", pa.string(), True, "The benchmark that has it; of several the first declared."),
+    ("benchmark_row", pa.int64(), True, "Row of that benchmark, from 0."),
+    ("benchmark_id", ID, True, "The benchmark problem."),
+    ("benchmark_problem", pa.string(), True, "Its text."),
+    (
+        "longest",
+        pa.int32(),
+        False,
+        "Largest of the sizes 8, 10, 13, 30 (words) of an n-gram shared with any benchmark.",
+    ),
+    ("shared", pa.string(), True, "Longest run of words shared with any benchmark problem, cut at 300 characters."),
+    ("similarity", pa.float64(), True, "Cosine similarity to the benchmark problem, if it is among the nearest."),
+    ("verdict_forward", pa.string(), True, "true, false or none: the judge, asked with the problem first."),
+    ("verdict_backward", pa.string(), True, "true, false or none: asked with the benchmark problem first."),
+    (
+        "solutions",
+        pa.int64(),
+        False,
+        "Solutions of it that exist; 0 where problems are compared before they are solved.",
+    ),
+)
+"""Problems that a benchmark has too, each with the benchmark problem. Grain ``(split, problem_id)``."""
+
+FIGURE = _schema(
+    ("figure", pa.string(), False, "What is counted."),
+    ("benchmark", pa.string(), True, "Of which benchmark; null: of all."),
+    ("problem_source", pa.string(), True, "Of problems from where; null: of all."),
+    ("bound", pa.string(), True, "Size of the n-gram, or the lower end of the similarity."),
+    ("outcome", pa.string(), True, "Rule, or verdict."),
+    ("count", pa.int64(), False, "How many."),
+    ("share", pa.float64(), True, "As a share of what the figure is about, 0 to 1."),
+)
+"""Counts of a comparison with benchmarks. Grain: all columns but the last two."""
+
 REJECT = _schema(
     ("id", ID, False, "Id of the row that left (solution_id, problem_id, request_key or seed row id)."),
     ("rule", pa.string(), False, "The rule that rejected it: one line of the funnel."),
