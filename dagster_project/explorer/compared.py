@@ -1,8 +1,8 @@
 """Two released versions side by side: rows that came, rows that went, and rows whose text changed.
 
 A row is the same in both if problem, stage and sample are the same; it changed if its text or expected answer is
-another. Without provenance a row is its problem and its text, and nothing can be changed, only come or gone. The join
-reads ids and hashes and no text; texts are read for the rows that are shown.
+another. Without provenance a row is its problem and its text: a changed text is then a row that went and one that came.
+The join holds hashes and no text, 32 bytes a row; texts are read for the rows that are shown.
 """
 
 from __future__ import annotations
@@ -35,28 +35,19 @@ class Compared:
 
 def compare(reader: Reader, old: Release, new: Release, split: str) -> Compared:
     """What happened to ``split`` from ``old`` to ``new``; a split that one of them lacks is empty there."""
-    joined = f"""
+    found = reader.ask(
+        f"""
         select
-            coalesce(n.key, o.key) as key,
             case
                 when o.key is null then 'added'
                 when n.key is null then 'removed'
-                when n.text <> o.text or n.expected is distinct from o.expected then 'changed'
+                when n.content <> o.content then 'changed'
                 else 'same'
             end as change,
-            o.line as old_line,
-            n.line as new_line,
+            count(*) as n,
+            arg_min((o.line, n.line), coalesce(n.line, o.line), {SHOWN}) as lines,
         from ({_rows(old, split)}) as o
         full outer join ({_rows(new, split)}) as n on n.key = o.key
-    """
-    found = reader.ask(
-        f"""
-        select change, count(*) as n,
-            list((old_line, new_line) order by coalesce(new_line, old_line))[:{SHOWN}] as lines
-        from (
-            select *, row_number() over (partition by change order by coalesce(new_line, old_line)) as place
-            from ({joined})
-        )
         group by change
         """,
         seconds=SECONDS,
@@ -71,30 +62,22 @@ def compare(reader: Reader, old: Release, new: Release, split: str) -> Compared:
 
 
 def _rows(release: Release, split: str) -> str:
-    """key, text, expected, line of one split: hashes and the number of the row."""
+    """Key (16 bytes), content (a hash) and line of the rows of one split: that is all that the join holds."""
     if split not in release.data:
-        columns = ("key", "text", "expected")
-        return f"select {', '.join(f'null::varchar as {name}' for name in columns)}, 0::bigint as line where false"
-    data = f"select *, row_number() over () - 1 as line from {_columns(release, split)}"
-    return f"select key, text, expected, line from ({data})"
-
-
-def _columns(release: Release, split: str) -> str:
+        return "select null::uuid as key, null::ubigint as content, null::bigint as line where false"
     paths = release.data[split]
     expected = first_column(paths, ("expected_answer",))
-    expected = f"d.{expected}" if expected else "null::varchar"
+    expected = f"d.{expected}" if expected else "''"
     if split in release.provenance:
-        return f"""(
-            select
-                md5(concat_ws(' ', p.problem_id, p.stage, p.sample_index)) as key,
-                p.text_hash as text,
-                {expected} as expected,
-            from {parquet(paths)} as d positional join {parquet(release.provenance[split])} as p
-        )"""
-    solution = first_column(paths, SOLUTIONS)
-    text = f"d.{solution}" if solution else "''"
-    key = f"md5(d.problem || chr(0) || {text})"
-    return f"(select {key} as key, '' as text, {expected} as expected from {parquet(paths)} as d)"
+        key = "concat_ws(' ', p.problem_id, p.stage, p.sample_index)"
+        content = f"hash(p.text_hash, {expected})"
+        relation = f"{parquet(paths)} as d positional join {parquet(release.provenance[split])} as p"
+    else:
+        solution = first_column(paths, SOLUTIONS)
+        text = f"d.{solution}" if solution else "''"
+        key = f"concat(d.problem, chr(0), {text})"
+        content, relation = f"hash({expected})", f"{parquet(paths)} as d"
+    return f"select md5({key})::uuid as key, {content} as content, row_number() over () - 1 as line from {relation}"
 
 
 def _with_texts(

@@ -70,26 +70,74 @@ class Found:
 
 
 def find(reader: Reader, index: Index, wishes: Wishes) -> Found:
-    """The problems that ``wishes`` describe, in the order of the release. Two questions, each with its own time-out."""
+    """The problems that ``wishes`` describe, in the order of the release.
+
+    First their numbers, from narrow columns; then the texts of one page, by number.
+    """
     values: dict[str, Any] = {}
-    joins = list(_joins(reader, index, wishes, values))
-    conditions = list(_of_problems(wishes, values)) or ["true"]
-    body = f"from {index.table('problems')} as p {' '.join(joins)} where {' and '.join(conditions)}"
-    count = reader.number(f"select count(*) {body}", values)
-    page = max(0, min(wishes.page, MAX_PAGE - 1, (count - 1) // PAGE))
-    matching = "w.matching" if wishes.asks_of_rows else "null::bigint"
+    count, page, hits = _hits(reader, index, wishes, values)
+    if not hits:
+        return Found([], count, page)
     rows = reader.ask(
         f"""
         select
-            p.doc, left(p.problem, {EXCERPT}) as problem, p.source, p.expected_answer, p.is_seed, p.votes, p.n_valid,
-            p.n_rows, p.n_released, p.rule, {matching} as matching
-        {body}
-        order by p.doc limit {PAGE} offset {page * PAGE}
+            doc, left(problem, {EXCERPT}) as problem, source, expected_answer, is_seed, votes, n_valid,
+            n_rows, n_released, rule
+        from {index.table("problems")}
+        where doc in ({", ".join(str(doc) for doc in hits)})
+        order by doc
         """,
-        values,
         limit=PAGE,
     )
-    return Found(rows, count, page)
+    return Found([{**row, "matching": hits[row["doc"]]} for row in rows], count, page)
+
+
+def _hits(
+    reader: Reader, index: Index, wishes: Wishes, values: dict[str, Any]
+) -> tuple[int, int, dict[int, int | None]]:
+    """How many problems fit, the page that there is, and the problems on it with their fitting rows."""
+    sets = list(_sets(reader, index, wishes, values))
+    if not sets and not wishes.asks_of_rows:
+        count = int(index.facts["problems"])
+        page = _page(wishes, count)
+        return count, page, dict.fromkeys(range(page * PAGE, min(count, (page + 1) * PAGE)))
+    query = _intersection(sets, index, wishes, values)
+    # The page that is asked for is read with the count; only one beyond the end is asked for again.
+    page = _page(wishes, MAX_PAGE * PAGE)
+    count, found = _read_page(reader, query, values, page)
+    if not found and count:
+        page = _page(wishes, count)
+        count, found = _read_page(reader, query, values, page)
+    return count, page if count else 0, found
+
+
+def _read_page(reader: Reader, query: str, values: dict[str, Any], page: int) -> tuple[int, dict[int, int | None]]:
+    [row] = reader.ask(
+        f"""
+        with hits as materialized ({query})
+        select
+            (select count(*) from hits) as n,
+            (select list((doc, matching)) from (from hits order by doc limit {PAGE} offset {page * PAGE})) as found
+        """,
+        values,
+    )
+    return int(row["n"]), dict(sorted(tuple(pair) for pair in row["found"] or ()))
+
+
+def _page(wishes: Wishes, count: int) -> int:
+    return max(0, min(wishes.page, MAX_PAGE - 1, (count - 1) // PAGE))
+
+
+def _intersection(sets: list[str], index: Index, wishes: Wishes, values: dict[str, Any]) -> str:
+    """SQL for doc and matching of the problems in all ``sets`` that have a row that fits."""
+    joins = "".join(f" semi join ({one}) as s{number} on s{number}.doc = b.doc" for number, one in enumerate(sets))
+    if wishes.asks_of_rows:
+        tests = " and ".join(_of_rows(index, wishes, values))
+        rows = f"(select doc from {index.table('rows')} where {tests})"
+        return f"select b.doc, count(*) as matching from {rows} as b{joins} group by b.doc"
+    first, *others = sets
+    joins = "".join(f" semi join ({one}) as s{number} on s{number}.doc = b.doc" for number, one in enumerate(others))
+    return f"select distinct b.doc, null::bigint as matching from ({first}) as b{joins}"
 
 
 def words(reader: Reader, text: str) -> list[str]:
@@ -104,38 +152,34 @@ def id_in(text: str) -> str | None:
     return match[1] if match else None
 
 
-def _joins(reader: Reader, index: Index, wishes: Wishes, values: dict[str, Any]) -> Iterator[str]:
+def _sets(reader: Reader, index: Index, wishes: Wishes, values: dict[str, Any]) -> Iterator[str]:
+    """SQL for sets of problems that a wish must all be in."""
     if named := id_in(wishes.text):
         values["id"] = named
-        yield f"semi join (select doc from {index.table('ids')} where id = $id::uuid) as h on h.doc = p.doc"
+        yield f"select doc from {index.table('ids')} where id = $id::uuid"
     elif wishes.text.strip():
-        for number, word in enumerate(asked := words(reader, wishes.text)):
+        asked = words(reader, wishes.text)
+        for number, word in enumerate(asked):
             values[f"word_{number}"] = word
-            is_open = number == len(asked) - 1 and wishes.text[-1:].isalpha()
             test = f"word = $word_{number}"
-            if is_open:
+            if number == len(asked) - 1 and wishes.text[-1:].isalpha():
                 values["end"] = word + "\U0010ffff"
                 test = f"word >= $word_{number} and word < $end"
-            name = f"h{number}"
-            yield (f"semi join (select doc from {index.table('words')} where {test}) as {name} on {name}.doc = p.doc")
-    if wishes.asks_of_rows:
-        tests = " and ".join(_of_rows(index, wishes, values))
-        yield (
-            f"inner join (select doc, count(*) as matching from {index.table('rows')} where {tests} group by doc) "
-            "as w on w.doc = p.doc"
-        )
+            yield f"select doc from {index.table('words')} where {test}"
+    if conditions := list(_of_problems(wishes, values)):
+        yield f"select doc from {index.table('problems')} where {' and '.join(conditions)}"
 
 
 def _of_problems(wishes: Wishes, values: dict[str, Any]) -> Iterator[str]:
     if wishes.source:
         values["source"] = wishes.source
-        yield "p.source = $source"
+        yield "source = $source"
     if wishes.least_votes is not None:
         values["least_votes"] = wishes.least_votes
-        yield "p.votes >= $least_votes"
+        yield "votes >= $least_votes"
     if wishes.most_votes is not None:
         values["most_votes"] = wishes.most_votes
-        yield "p.votes <= $most_votes"
+        yield "votes <= $most_votes"
 
 
 def _of_rows(index: Index, wishes: Wishes, values: dict[str, Any]) -> Iterator[str]:

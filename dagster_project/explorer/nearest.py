@@ -53,16 +53,13 @@ def benchmarks(reader: Reader, place: Place, index: Index, text: str = "") -> li
             {"text": text[:200]},
             limit=PICKED,
         )
-    columns = report_columns(reader, place)
-    if not {"benchmark_problem", "benchmark"} <= columns:
+    files = place.report("matches")
+    if not files:
         return []
-    named = "benchmark_id" if "benchmark_id" in columns else "md5(benchmark_problem)"
-    assert place.release is not None
     return reader.ask(
-        f"select {named}::varchar as benchmark_id, left(any_value(benchmark_problem), {MAX_TEXT}) as problem, "
-        f"any_value(benchmark) as benchmark, null::float as best, count(*) as n "
-        f"from {parquet(place.release.contamination)} "
-        f"where benchmark_problem is not null and contains(lower(benchmark_problem), lower($text)) "
+        f"select benchmark_id::varchar as benchmark_id, left(any_value(benchmark_problem), {MAX_TEXT}) as problem, "
+        f"any_value(benchmark) as benchmark, null::float as best, count(*) as n from {parquet(files)} "
+        "where benchmark_problem is not null and contains(lower(benchmark_problem), lower($text)) "
         f"group by 1 order by n desc, 1 limit {PICKED}",
         {"text": text[:200]},
         limit=PICKED,
@@ -82,22 +79,19 @@ def beside(reader: Reader, place: Place, index: Index, text: str, benchmark_id: 
     )
 
 
-def report_columns(reader: Reader, place: Place) -> set[str]:
-    """Columns of the report of the release; none without one."""
-    files = place.release.contamination if place.release else ()
-    if not files:
-        return set()
-    return {row["column_name"] for row in reader.ask(f"describe select * from {parquet(files)}")}
-
-
 def findings(reader: Reader, place: Place, text: str = "", limit: int = 50) -> list[dict[str, Any]]:
-    """Rows of the report: all, or those whose benchmark problem is ``text``."""
-    columns = report_columns(reader, place)
-    if not columns or place.release is None or (text and "benchmark_problem" not in columns):
+    """Matches of the report: all, or those whose benchmark problem is ``text``."""
+    files = place.report("matches")
+    if not files:
         return []
     test = "benchmark_problem = $text" if text else "$text = ''"
-    files = parquet(place.release.contamination)
-    return reader.ask(f"select * from {files} where {test} limit {limit}", {"text": text}, limit=limit)
+    return reader.ask(f"select * from {parquet(files)} where {test} limit {limit}", {"text": text}, limit=limit)
+
+
+def figures(reader: Reader, place: Place) -> list[dict[str, Any]]:
+    """Counts of the report."""
+    files = place.report("figures")
+    return reader.ask(f"select * from {parquet(files)} limit 200", limit=200) if files else []
 
 
 def _computed(reader: Reader, index: Index, benchmark_id: str | None) -> list[dict[str, Any]]:

@@ -239,10 +239,10 @@ def _texts(reader: Reader, index: Index, ids: Sequence[Any]) -> dict[str, tuple[
 
 
 def _checks(reader: Reader, place: Place, problem_id: Any) -> Iterator[dict[str, Any]]:
-    for shape in ("overlaps", "neighbours", "judged"):
+    for shape in ("overlaps", "neighbours", "judged", "matches"):
         for row in _by_id(reader, place.of_shape(shape), "problem_id", [problem_id], "*"):
             for name, value in row.items():
-                if name not in ("problem_id", "pair_id", "benchmark_id", "benchmark_ids") and value is not None:
+                if not name.endswith(("_id", "_ids")) and name not in ("problem", "split") and value is not None:
                     yield {"name": f"{shape}: {name.replace('_', ' ')}", "value": _short(value)}
 
 

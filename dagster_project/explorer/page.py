@@ -19,7 +19,7 @@ from dagster_project.explorer.access import Reader
 from dagster_project.explorer.compared import compare
 from dagster_project.explorer.found import Wishes, find
 from dagster_project.explorer.indexing import Index
-from dagster_project.explorer.nearest import benchmarks, beside, findings
+from dagster_project.explorer.nearest import benchmarks, beside, figures, findings
 from dagster_project.explorer.opened import open_problem
 from dagster_project.explorer.places import Place, read_release
 from resources.errors import MathloomError, MissingExtraError
@@ -147,8 +147,8 @@ class _Site:
             longest = gr.Number(label="to", precision=0, minimum=0, value=None, min_width=110)
         with gr.Row():
             search = gr.Button("Search", variant="primary", elem_id="ml-go", min_width=100, scale=0)
-            before = gr.Button("Previous page", min_width=150, scale=0)
-            after = gr.Button("Next page", min_width=150, scale=0)
+            before = gr.Button("Previous", min_width=110, scale=0)
+            after = gr.Button("Next", min_width=110, scale=0)
             gr.HTML(
                 '<p class="ml-keys">Keys: / searches, j and k walk, Enter opens, Escape goes back</p>', js_on_load=None
             )
@@ -278,7 +278,9 @@ class _Site:
         return self._safely(run)
 
     def _report(self) -> str:
-        return views.report(findings(self._reader, self._place))
+        counts = figures(self._reader, self._place)
+        shown = "<h3>Counts</h3>" + views.report(counts) if counts else ""
+        return views.report(findings(self._reader, self._place)) + shown
 
     def _safely(self, run: Callable[[], str]) -> str:
         """What a person can mend is said on the page; anything else is Gradio's to report."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ CONTAMINATION = "contamination"
 _SHARD = re.compile(r"(.+?)(?:-\d{5}-of-\d{5})?\.parquet")
 
 _SHAPES: Mapping[str, frozenset[str]] = {
-    "pairs": frozenset({"pair_id"}),
+    "pairs": frozenset({"pair_id", "benchmark_problem"}),
+    "matches": frozenset({"split", "problem_id", "benchmark_problem"}),
+    "figures": frozenset({"figure", "count", "share"}),
     "benchmarks": frozenset({"benchmark_id", "problem", "benchmark", "row"}),
     "overlaps": frozenset({"problem_id", "longest", "is_exact"}),
     "neighbours": frozenset({"problem_id", "benchmark_ids", "similarities"}),
@@ -44,6 +46,11 @@ _SHAPES: Mapping[str, frozenset[str]] = {
 """What a table is -> columns that it has. The first that fits counts."""
 
 
+def _shape(columns: Iterable[str]) -> str | None:
+    names = frozenset(columns)
+    return next((shape for shape, needed in _SHAPES.items() if needed <= names), None)
+
+
 @dataclass(frozen=True, slots=True)
 class StageTable:
     """One table of one stage's current version."""
@@ -56,8 +63,7 @@ class StageTable:
     @property
     def shape(self) -> str | None:
         """What it is (a key of the shapes above), or None."""
-        names = frozenset(self.columns)
-        return next((shape for shape, needed in _SHAPES.items() if needed <= names), None)
+        return _shape(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,8 @@ class Release:
     folder: Path
     data: Mapping[str, Sequence[Path]]
     provenance: Mapping[str, Sequence[Path]]
-    contamination: Sequence[Path]
+    report: Mapping[str, Sequence[Path]]
+    """Files of the contamination report: matches (removed problems, and what they matched), figures (counts)."""
     build: Mapping[str, Any]
     """BUILD.json; empty without one."""
     digest: str
@@ -107,6 +114,11 @@ class Place:
         found |= {self.requests.resolve()} if self.requests else set()
         return sorted(found | {folder.resolve() for folder in self.others.values()})
 
+    def report(self, shape: str) -> list[Path]:
+        """Files of the contamination report: ``matches`` or ``figures``, of the release or else of the stages."""
+        released = list(self.release.report.get(shape, ())) if self.release else []
+        return released or [path for table in self.of_shape(shape) for path in table.paths]
+
     def of_shape(self, shape: str) -> list[StageTable]:
         """Tables of one shape, upstream first."""
         return [table for table in self.tables if table.shape == shape]
@@ -134,13 +146,15 @@ def read_release(folder: Path) -> Release:
     build = _json(build_file) if build_file.is_file() else {}
     configs = _configs(folder)
     found = {name: configs.get(name) or _globbed(folder, directory) for name, directory in _DIRECTORIES.items()}
-    contamination = sorted((folder / CONTAMINATION).glob("*.parquet"))
+    report: dict[str, list[Path]] = {}
+    for path in sorted((folder / CONTAMINATION).glob("*.parquet")):
+        report.setdefault(_shape(pq.read_schema(path).names) or "other", []).append(path)
     splits = found["default"]
     # Provenance belongs to the data row by row; of a split without its own nothing can be said.
     provenance = {split: paths for split, paths in found["provenance"].items() if split in splits}
     provenance = provenance if provenance.keys() == splits.keys() else {}
-    files = [*splits.values(), *provenance.values(), contamination]
-    return Release(folder, splits, provenance, contamination, build, _digest(folder, files, build))
+    files = [*splits.values(), *provenance.values(), *report.values()]
+    return Release(folder, splits, provenance, report, build, _digest(folder, files, build))
 
 
 def place_of_folder(folder: Path, others: Sequence[Path] = ()) -> Place:
