@@ -19,6 +19,7 @@ Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March 
 October November December My No Of On One Our Point She Simplify Since So Some Suppose That The Their Then There
 They This Thus To Today Two We What When Where Which While Who Write You Your Compute Evaluate Determine Calculate
 Three Four Five Six After Before During Assume Consider Using By With Round Note Enter
+Head Tail Heads Tails Triangle Circle Line
 """
 UNITS: Mapping[str, str] = {
     "cm": "centimeters", "centimeters": "cm", "km": "kilometers", "kilometers": "km", "hours": "hrs", "hour": "hr",

@@ -1,7 +1,8 @@
 r"""Texts of a batch as one array of bytes, with spellings that mean the same made alike.
 
-Unicode is folded (compatibility forms, accents, typographic signs); LaTeX's `\!` and `{,}` inside of numbers,
-separators of thousands and decimals of nothing are taken out. Whole batches at a time; no loop over rows or bytes.
+Unicode is folded (compatibility forms, accents, typographic signs); LaTeX's `\!` and `{,}` inside of
+numbers, separators of thousands and decimals of nothing are taken out; the digits of `\frac12` are set apart. Whole
+batches at a time; no loop over rows or bytes.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def fold_batch(texts: pa.Array) -> Texts:
     if not len(column) or buffers[2] is None:
         return Texts(np.zeros(0, np.uint8), np.zeros(len(column) + 1, np.int64))
     data = np.frombuffer(buffers[2], np.uint8)[offsets[0] : offsets[-1]]
+    data = _split_fractions(data)
     keep = ~_superfluous(data)
     places = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
     return Texts(data[keep], places[offsets - offsets[0]])
@@ -67,6 +69,21 @@ def _fold_unicode(column: pa.Array) -> pa.Array:
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", joined.translate(_FOLD)).translate(_FOLD))
     spaced = _UNSPACED.sub(r" \1 ", folded).split(_BETWEEN)
     return pc.replace_with_mask(column, is_wide, pa.array(spaced, pa.large_string()))
+
+
+def _split_fractions(data: Bytes) -> Bytes:
+    r"""``\frac12`` with its digits apart: they are two numbers."""
+    at = np.flatnonzero(data[: max(len(data) - 5, 0)] == ord("f"))
+    for place, letter in enumerate(b"rac", 1):
+        at = at[data[at + place] == letter]
+    for place in (4, 5):
+        at = at[(data[at + place] >= ord("0")) & (data[at + place] <= ord("9"))]
+    if len(at):
+        data = data.copy()
+        data[at + 3] = data[at + 4]
+        for place in (0, 1, 2, 4):
+            data[at + place] = ord(" ")
+    return data
 
 
 def _superfluous(data: Bytes) -> Mask:

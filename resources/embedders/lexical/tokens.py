@@ -39,6 +39,8 @@ class Tokens:
     """WORD, NUMBER or SYMBOL."""
     is_capital: Mask
     """A word of two letters or more that starts with a capital and goes on without."""
+    in_figure: Mask
+    """Stands between ``[asy]`` and ``[/asy]``: the code of a drawing."""
 
 
 def _tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -72,7 +74,8 @@ def tokens_of(texts: Texts) -> Tokens:
     rows = np.repeat(np.arange(len(counts)), counts)
     keep = hashes != _IGNORE
     capital = _capitals(data, of, starts, ends) & ~is_command
-    return Tokens(hashes[keep], rows[keep], of[keep], capital[keep])
+    figure = _figures(data, texts.offsets, rows, starts)
+    return Tokens(hashes[keep], rows[keep], of[keep], capital[keep], figure[keep])
 
 
 def token_hash(word: str) -> int:
@@ -124,6 +127,29 @@ def _capitals(
     upper = (data >= 65) & (data < 91)
     second = np.minimum(starts + 1, max(len(data) - 1, 0))
     return (kinds == WORD) & upper[starts] & (ends - starts > 1) & ~upper[second]
+
+
+def _figures(
+    data: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    starts: npt.NDArray[np.int64],
+) -> Mask:
+    """Tokens after more openings than ends of drawings in their own text."""
+    opened, closed = _found(data, b"[asy]"), _found(data, b"[/asy]")
+    if not len(opened):
+        return np.zeros(len(starts), bool)
+    begins = offsets[rows]
+    depth = np.searchsorted(opened, starts) - np.searchsorted(opened, begins)
+    return depth > np.searchsorted(closed, starts) - np.searchsorted(closed, begins)
+
+
+def _found(data: npt.NDArray[np.uint8], word: bytes) -> npt.NDArray[np.int64]:
+    """Where ``word`` starts, in ascending order."""
+    at = np.flatnonzero(data[: max(len(data) - len(word) + 1, 0)] == word[0])
+    for place, letter in enumerate(word[1:], 1):
+        at = at[data[at + place] == letter]
+    return at
 
 
 @cache

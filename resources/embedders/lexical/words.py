@@ -67,7 +67,7 @@ _TENS = "thirty forty fifty sixty seventy eighty ninety hundred"
 _COMMANDS = """
 text textbf textit textrm textsf texttt mathrm mathbf mathit mathsf mathtt mathbb mathcal mbox hbox boldsymbol bf rm it
 left right middle big bigg bigl bigr biggl biggr displaystyle textstyle limits nolimits
-frac dfrac tfrac cfrac quad qquad hspace vspace hfill phantom mspace space allowbreak newline noindent nonumber
+frac dfrac tfrac cfrac d t c quad qquad hspace vspace hfill phantom mspace space allowbreak newline noindent nonumber
 dots ldots cdots dotsc dotsb vdots label tag
 """
 
