@@ -6,6 +6,8 @@ bracket) and the names of LaTeX commands.
 
 * Delimiters (``$``, ``\(``), braces, sizes, spaces and fonts vanish; ``\text{..}`` is its content; ``\dfrac`` is
   ``\frac``, ``\frac12`` is ``\frac{1}{2}``, ``\times`` is ``*``: see ``macros``, and ``characters`` for Unicode.
+* Drawing code (``[asy]``) vanishes: it is no wording, and figures of one kind share long runs of it. Only whole texts
+  are compared with it (:func:`whole_texts`).
 * A number is digits with points between them; commas before three digits (``1,000``, ``1{,}000``, ``1\,000``) vanish.
 * Apostrophes vanish (``Jan's`` is ``jans``). A ``-`` before two letters is a hyphen and parts words, another is minus.
 
@@ -38,6 +40,7 @@ _MARGIN = 8
 
 _BREAK, _LETTER, _DIGIT, _OPERATOR = range(4)
 _BACKSLASH, _COMMA, _POINT, _MINUS, _BANG, _EQUALS = b"\\,.-!="
+_DRAWING = "[asy]"
 _FEW_CHARACTERS = 1 << 16
 """Below this many characters sorting them is faster than a table of all of Unicode."""
 
@@ -91,9 +94,11 @@ def pieces(texts: pa.Array, most: int = PIECE_BYTES) -> Iterator[tuple[int, pa.S
         first = last
 
 
-def words_of(texts: pa.StringArray) -> Words:
-    """The words of each text; a null has none."""
+def words_of(texts: pa.StringArray, *, with_drawings: bool = False) -> Words:
+    """The words of each text; a null has none. ``with_drawings``: drawing code has words too."""
     data, ends = _plain(texts)
+    if not with_drawings:
+        _blank_drawings(data, ends)
     data, ends = _without(data, ends, _vanishing(data))
     data, ends = _without(data, ends, _thousands(data))
     classes = _classified(data)
@@ -105,6 +110,22 @@ def words_of(texts: pa.StringArray) -> Words:
     words = pa.StringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(data[is_word]))
     rows = np.searchsorted(starts, np.concatenate(([0], ends)))
     return _without_layout(words, rows, data, starts)
+
+
+def whole_texts(texts: pa.StringArray, words: Words) -> pa.StringArray:
+    """Each text as its words (``words`` are those of ``texts``), drawings included: equal strings are copies.
+
+    Two problems that say "What is the area of this figure?" are not the same if the figure is not.
+    """
+    joined = words.joined()
+    drawn = pc.call_function("match_substring", [texts], pc.MatchSubstringOptions(_DRAWING, ignore_case=True))
+    rows = np.flatnonzero(drawn.fill_null(False).to_numpy(zero_copy_only=False))
+    if not len(rows):
+        return joined
+    mask = np.zeros(len(texts), bool)
+    mask[rows] = True
+    with_drawings = words_of(texts.take(pa.array(rows)), with_drawings=True).joined()
+    return pc.call_function("replace_with_mask", [joined, pa.array(mask), with_drawings])
 
 
 # -- plain text ------------------------------------------------------------------------------------------------------
@@ -161,6 +182,24 @@ def _offsets(texts: pa.StringArray) -> Ints:
 def _data(texts: pa.StringArray, offsets: Ints) -> Bytes:
     raw: Any = texts.buffers()[2]
     return np.frombuffer(raw or b"", np.uint8)[offsets[0] : offsets[-1]]
+
+
+def _blank_drawings(data: Bytes, ends: Ints) -> None:
+    """Put spaces in the place of drawing code: ``[asy]`` to the next ``[/asy]`` of the same text."""
+    brackets = np.flatnonzero(data == ord("["))
+    begins = brackets[(data[brackets[:, None] + np.arange(5)] == np.frombuffer(b"[asy]", np.uint8)).all(axis=1)]
+    closes = brackets[(data[brackets[:, None] + np.arange(6)] == np.frombuffer(b"[/asy]", np.uint8)).all(axis=1)]
+    which = np.searchsorted(closes, begins)
+    begins, which = begins[which < len(closes)], which[which < len(closes)]
+    stops = closes[which]
+    is_one = np.searchsorted(ends, begins, "right") == np.searchsorted(ends, stops, "right")  # text
+    begins, stops = begins[is_one], stops[is_one]
+    stops, first = np.unique(stops, return_index=True)  # of several beginnings before one end the first counts
+    edges = np.zeros(len(data), np.int8)
+    edges[begins[first]] = 1
+    edges[stops] = -1
+    data[np.cumsum(edges, dtype=np.int8) == 1] = ord(" ")
+    data[stops[:, None] + np.arange(6)] = ord(" ")
 
 
 # -- bytes that vanish -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from assets.contamination.macros import ENVIRONMENTS, MACROS
 
 _LETTER = r"[a-z\x80-\U0010ffff]"
 _VANISH = re.compile(r"\\!|\\(?=,)|\{(?=,\})|(?<=\{,)\}|'")
+_DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
 _THOUSANDS = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _HYPHEN = re.compile(r"-(?=[a-z]{2}|[a-z]?[\x80-\U0010ffff])")
 _WORD = re.compile(
@@ -19,6 +20,7 @@ _WORD = re.compile(
 def reference_words(text: str) -> list[str]:
     """The words of ``text``, as ``normalise`` defines them."""
     text = "".join(map(plain_character, text))
+    text = _DRAWING.sub(" ", text)
     text = _THOUSANDS.sub("", _VANISH.sub("", text))
     text = _HYPHEN.sub(" ", text)
     found: list[str] = []

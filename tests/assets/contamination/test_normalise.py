@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assets.contamination.normalise import pieces, words_of
+from assets.contamination.normalise import pieces, whole_texts, words_of
 from tests.assets.contamination.reference import reference_words
 
 LATEX = st.sampled_from(
@@ -58,6 +58,11 @@ LATEX = st.sampled_from(
             "≤",
             "²",
             "½",
+            "[asy]",
+            "[/asy]",
+            "[ASY]",
+            "[",
+            "/asy]",
             "字",
             "İ",
             "ß",
@@ -78,7 +83,7 @@ def words(*texts: str | None) -> list[list[str]]:
 
 
 @given(TEXTS)
-@settings(max_examples=400)
+@settings(max_examples=300)
 def test_the_column_is_the_reference(texts: list[str]) -> None:
     assert words(*texts) == [reference_words(text) for text in texts]
 
@@ -110,6 +115,7 @@ SAME = [
     ("Straße", "STRASSE"),
     ("n\u00ado\u200bw", "now"),
     (r"\{1, 2, \ldots, 9\}", "(1, 2, ..., 9)"),
+    ("a [asy] draw((0,0)--(1,1)); [/asy] b", "a b"),
 ]
 
 
@@ -184,9 +190,23 @@ def test_pieces_cover_all_rows_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["\\" * 400_000, "{,}" * 300_000, "1," * 300_000, "字" * 300_000, r"\begin{" * 100_000, "a" * 1_000_000]
+    "text",
+    [
+        "\\" * 400_000,
+        "{,}" * 300_000,
+        "1," * 300_000,
+        "字" * 300_000,
+        r"\begin{" * 100_000,
+        "[asy]" * 200_000,
+        "a" * 1_000_000,
+    ],
 )
 def test_hostile_text_takes_linear_time(text: str) -> None:
     began = time.process_time()
     words(text)
     assert time.process_time() - began < 2
+
+
+def test_whole_texts_keep_their_drawings() -> None:
+    texts = pa.array(["a [asy]dot(O);[/asy] b", "a b", None, "[ASY]x[/ASY]"], pa.string())
+    assert whole_texts(texts, words_of(texts)).to_pylist() == ["a asy dot o / asy b", "a b", "", "asy x / asy"]
