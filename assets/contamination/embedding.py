@@ -52,7 +52,7 @@ class EmbeddingSettings(Settings):
 
 
 def embedder_of(settings: EmbeddingSettings, fitted_on: Any, cache: Path | None, where: str) -> Embedder:
-    """The embedder of a stage. Vectors of a model are kept in ``cache``; lexical ones are cheaper made than read.
+    """The embedder of a stage. Vectors of a model are kept in ``cache``; lexical ones are soon made again.
 
     Args:
         settings: Of the stage.
