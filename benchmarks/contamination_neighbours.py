@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def alone(work: Callable[..., Any], *arguments: Any) -> tuple[float, float, float]:
-    """Seconds, CPU seconds and peak MB of ``work`` in a new process; what it returns are the seconds, where it times itself."""
+    """Seconds, CPU seconds and peak MB of ``work`` in a new process. A number that it returns are its own seconds."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
         return pool.apply(_timed, (work, arguments))

@@ -34,6 +34,7 @@ BUILT_IN: Mapping[str, str] = {
     "answers/clusters": "assets.answers.cluster_kind:FindClusters",
     "selection/text_rules": "assets.selection.kinds:TextRules",
     "contamination/neighbours": "assets.contamination.neighbour_kind:FindNeighbours",
+    "contamination/near_duplicates": "assets.contamination.duplicate_kind:RemoveNearDuplicates",
     "contamination/benchmark": "assets.contamination.kinds:Benchmark",
     "contamination/ngrams": "assets.contamination.kinds:Ngrams",
     "contamination/judge": "assets.contamination.judge_kind:Judge",

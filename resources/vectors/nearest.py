@@ -25,7 +25,7 @@ CORPUS_BLOCK = 8_192
 DECIMALS = 4
 """Digits of a similarity that are kept: BLAS libraries differ in the seventh."""
 
-_MARGIN = np.float32(2e-4)
+MARGIN = np.float32(2e-4)
 """How far below the k-th best the product may put a row that still gets there: rounding (1e-4) and noise (1e-6)."""
 _LEAST = np.float32(4e-5)
 """What rounds to 0 is no neighbour. Without it a text of which nothing is left would have all of the corpus."""
@@ -64,25 +64,6 @@ def top_k(queries: Vectors, corpus: Vectors, k: int) -> Nearest:
     return Nearest(offsets, np.concatenate([f[1] for f in found]), np.concatenate([f[2] for f in found]))
 
 
-def pairs_above(vectors: Vectors, least: float) -> Iterator[tuple[Places, Places, npt.NDArray[np.float32]]]:
-    """Pairs of rows of one set that are at least ``least`` alike: arrays of row a, later row b, similarity.
-
-    A block a time, in the order of a's block. Half of the product is computed. ``least`` is above 0.
-    """
-    starts = range(0, len(vectors), QUERY_BLOCK)
-    for start in starts:
-        block = vectors[start : start + QUERY_BLOCK]
-        for other in range(start, len(vectors), CORPUS_BLOCK):
-            product = block @ vectors[other : other + CORPUS_BLOCK].T
-            a, b = np.nonzero(product >= np.float32(least) - _MARGIN)
-            a, b = a + start, b + other
-            a, b = a[b > a], b[b > a]
-            exact = _exact(vectors, vectors, a, b)
-            keep = exact >= np.float32(least)
-            if keep.any():
-                yield a[keep], b[keep], exact[keep]
-
-
 def _propose(queries: Vectors, corpus: Vectors, k: int) -> Iterator[tuple[Places, Places]]:
     """Pairs (query, corpus row) that may be among the best, a block of queries at a time.
 
@@ -113,7 +94,7 @@ def _choose(
     width = product.shape[1]
     if width > k:
         np.maximum(least, np.partition(product, width - k, axis=1)[:, width - k], out=least)
-    rows, columns = np.nonzero(product >= np.maximum(least - _MARGIN, _LEAST)[:, None])
+    rows, columns = np.nonzero(product >= np.maximum(least - MARGIN, _LEAST)[:, None])
     return rows, columns + part, product[rows, columns]
 
 
@@ -124,7 +105,7 @@ def _still_good(
     rows = np.concatenate([piece[0] for piece in chosen])
     columns = np.concatenate([piece[1] for piece in chosen])
     values = np.concatenate([piece[2] for piece in chosen])
-    keep = values >= least[rows] - _MARGIN
+    keep = values >= least[rows] - MARGIN
     return rows[keep] + start, columns[keep]
 
 
@@ -132,7 +113,7 @@ def _settle(
     queries: Vectors, corpus: Vectors, rows: Places, columns: Places, *, k: int
 ) -> tuple[Places, Places, npt.NDArray[np.float32]]:
     """Sum again, sort by query, similarity and corpus row, and cut after ``k``."""
-    similarities = _exact(queries, corpus, rows, columns)
+    similarities = exact_similarities(queries, corpus, rows, columns)
     keep = similarities > 0
     rows, columns, similarities = rows[keep], columns[keep], similarities[keep]
     order = np.lexsort((columns, -similarities, rows))
@@ -142,7 +123,7 @@ def _settle(
     return rows[best], columns[best], similarities[best]
 
 
-def _exact(queries: Vectors, corpus: Vectors, rows: Places, columns: Places) -> npt.NDArray[np.float32]:
+def exact_similarities(queries: Vectors, corpus: Vectors, rows: Places, columns: Places) -> npt.NDArray[np.float32]:
     """Similarity of each pair, summed in float64 and rounded."""
     sums = np.empty(len(rows), np.float64)
     for start in range(0, len(rows), _EXACT_ROWS):

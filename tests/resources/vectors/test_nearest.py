@@ -7,7 +7,7 @@ import pytest
 
 from resources.embedders.protocol import Vectors, unit_rows
 from resources.vectors import nearest
-from resources.vectors.nearest import pairs_above, top_k
+from resources.vectors.nearest import top_k
 
 
 def some(rows: int, dimensions: int = 24, seed: int = 0) -> Vectors:
@@ -68,19 +68,6 @@ def test_nothing_to_compare(queries: int, rows: int) -> None:
     found = top_k(some(max(queries, 1))[:queries], some(max(rows, 1))[:rows], 5)
     assert found.offsets.tolist() == [0] * (queries + 1)
     assert len(found.rows) == len(found.similarities) == 0
-
-
-@pytest.mark.usefixtures("_blocks")
-def test_pairs_above_are_all_pairs_above() -> None:
-    vectors = unit_rows((np.repeat(some(8), 4, axis=0) + np.float32(0.1) * some(32, seed=6)).astype(np.float32))
-    found = {
-        (int(a), int(b), round(float(s), 4))
-        for part in pairs_above(vectors, 0.8)
-        for a, b, s in zip(*part, strict=True)
-    }
-    sums = np.round(vectors.astype(np.float64) @ vectors.astype(np.float64).T, 4)
-    assert found == {(a, b, float(sums[a, b])) for a in range(32) for b in range(a + 1, 32) if sums[a, b] >= 0.8}
-    assert len(found) > 20
 
 
 def test_speed_of_the_choice_does_not_fall_on_texts_without_content() -> None:
