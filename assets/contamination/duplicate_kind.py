@@ -1,8 +1,8 @@
 """The stage ``contamination/near_duplicates``: of problems that are nearly the same, one stays.
 
-Within one dataset, where ``contamination/neighbours`` looks at benchmarks. Vectors of all problems are written to a file
-of the build's own and mapped: 4 KB a problem (600,000: 2.5 GB of disk); memory is 516 bytes a problem, its text, and the
-blocks of :mod:`resources.vectors.duplicates`.
+Within one dataset, where ``contamination/neighbours`` looks at benchmarks. Vectors of all problems are written to a
+file of the build's own and mapped: 4 KB a problem (600,000: 2.5 GB of disk); memory is 256 bytes a problem, its text,
+and the blocks of :mod:`resources.vectors.duplicates`.
 """
 
 from __future__ import annotations
