@@ -7,9 +7,11 @@ other host, whatever a text may hold.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,17 +70,24 @@ def make_page(place: Place, index: Index, reader: Reader) -> gradio.Blocks:
     return page
 
 
-def launch_options(place: Place) -> dict[str, Any]:
-    """Options of ``Blocks.launch`` that keep the page to itself; a Space passes them too."""
+def launch_options(hosts: Sequence[str] = ("*",)) -> dict[str, Any]:
+    """Options of ``Blocks.launch`` that keep the page to itself; a Space passes them too.
+
+    ``hosts``: names under which the page answers. On the loopback interface only its own: a foreign page could else
+    point a name of its own there, and read.
+    """
     gr = _gradio()
     from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     font = ["system-ui", "Segoe UI", "Helvetica", "Arial", "sans-serif"]
     return {
         "theme": gr.themes.Default(font=font, font_mono=["ui-monospace", "Consolas", "monospace"]),
         "css": _text("explorer.css"),
         "head": _head(gr),
-        "app_kwargs": {"middleware": [Middleware(_Headers)]},
+        "app_kwargs": {
+            "middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts)), Middleware(_Headers)]
+        },
         "footer_links": [],
         "share": False,
         "ssr_mode": False,
@@ -100,13 +109,16 @@ def serve(place: Place, index: Index, *, port: int, say: Callable[[str], None]) 
     try:
         page = make_page(place, index, reader)
         try:
-            page.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **launch_options(place))
+            options = launch_options(hosts=("127.0.0.1", "localhost"))
+            page.launch(server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, **options)
         except OSError as error:
             raise MathloomError(
                 f"port {port} cannot be used", where="mathloom explore", fix="Name another one: --port 7861"
             ) from error
         say(f"mathloom explorer: http://127.0.0.1:{port}  (Ctrl-C stops it)")
-        page.block_thread()
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
+        page.close(verbose=False)
     finally:
         reader.close()
 

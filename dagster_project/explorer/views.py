@@ -36,7 +36,7 @@ def _result(row: Mapping[str, Any]) -> str:
     if row["votes"] is not None:
         marks.append(_chip(f"{row['votes']} of {row['n_valid']} votes"))
     if row.get("matching") is not None:
-        marks.append(_chip(f"{row['matching']:,} rows fit", "hit"))
+        marks.append(_chip(f"{row['matching']:,} {'row fits' if row['matching'] == 1 else 'rows fit'}", "hit"))
     if row["expected_answer"]:
         marks.append(f'<span class="ml-chip answer">{_answer(row["expected_answer"])}</span>')
     return (

@@ -1,7 +1,7 @@
 """The page of `mathloom explore` in a real headless Chromium.
 
-What is typeset, found and opened; that hostile rows do nothing; that nothing is asked of another host. Skipped where there is no Chromium; ``MATHLOOM_CHROMIUM`` names one. The server is a process of its own, as it is for a
-person.
+What is typeset, found and opened; that hostile rows do nothing; that nothing is asked of another host. Skipped where
+there is no Chromium; ``MATHLOOM_CHROMIUM`` names one. The server is a process of its own, as it is for a person.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,11 +67,14 @@ def served(browser: Any, folder: Path, what: str, *options: str) -> Iterator[Sit
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True) as server:
         try:
             _wait(server, port)
-            yield _opened(browser, f"http://127.0.0.1:{port}/")
+            site = _opened(browser, f"http://127.0.0.1:{port}/")
+            yield site
+            site.page.close()
         finally:
             server.send_signal(signal.SIGINT)
             _, said = server.communicate(timeout=30)
     assert "Traceback" not in said, said
+    assert server.returncode == 0
 
 
 def _wait(server: subprocess.Popen[str], port: int) -> None:
@@ -96,8 +101,9 @@ def _opened(browser: Any, url: str) -> Site:
 
 @pytest.fixture(scope="module")
 def browser(built: Path) -> Iterator[Any]:
-    """One for this module: while it is open, Playwright's event loop runs in this thread. A build in this process, which
-    needs a loop of its own, must come before.
+    """One for this module: while it is open, Playwright's event loop runs in this thread.
+
+    A build in this process needs a loop of its own, and so must come before.
     """
     if importlib.util.find_spec("gradio") is None:
         pytest.skip("the extra explorer is not installed")
@@ -228,6 +234,17 @@ def test_the_policy_keeps_the_browser_from_asking(hostile: Site) -> None:
     with tab.expect_console_message(lambda message: "Content Security Policy" in message.text):
         assert tab.evaluate(asked) == "refused"
     hostile.requests[:] = [url for url in hostile.requests if ":9/" not in url]
+
+
+def test_it_answers_under_its_own_name_only(hostile: Site) -> None:
+    for host, status in (("evil.example", 400), ("localhost", 200)):
+        request = urllib.request.Request(hostile.url, headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request) as answer:
+                found = answer.status
+        except urllib.error.HTTPError as error:
+            found = error.code
+        assert found == status, host
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])
