@@ -98,14 +98,10 @@ def _said(figures: Figures) -> str:
     rules = _totals(figures, "problems removed", "outcome")
     by_rule = f" ({'; '.join(f'{inline(rule)}: {count:,}' for rule, count in rules.items())})" if rules else ""
     solved = _sum(figures, "solutions of removed problems")
-    after = (
-        f"{solved:,} solutions of removed problems exist and are not part of this dataset."
-        if solved
-        else "They were removed before anything was solved."
-    )
+    after = f"{solved:,} solutions of removed problems exist and are not part of this dataset. " if solved else ""
     return (
         f"{compared:,} new problems were compared with the benchmarks below, and with no others. {removed:,} were "
-        f"removed{by_rule}. {after} Seeds are compared too, and stay: they are training data on purpose."
+        f"removed{by_rule}. {after}Seeds are compared too, and stay: they are training data on purpose."
     )
 
 

@@ -84,7 +84,7 @@ class ScriptedOptions(EngineOptions):
 
     judge_cue: str = Field("True or False.", description="A prompt that ends with this asks for a verdict.")
     missing_verdicts: Share = Field(0.03, description="Share of verdicts that say neither True nor False.")
-    wrong_verdicts: Share = Field(0.02, description="Share of verdicts that say the other word.")
+    wrong_verdicts: Share = Field(0.002, description="Share of verdicts that say the other word.")
 
     transient_failures: Share = Field(0.0, description="Share of samples that fail at first.")
     failing_attempts: int = Field(1, description="How often in one process a transient one fails.", ge=1)

@@ -30,7 +30,7 @@ def verdict(asked: str) -> bool:
     if Counter(_NUMBER.findall(first)) != Counter(_NUMBER.findall(second)):
         return False
     one, other = ({word.lower() for word in _WORD.findall(text)} for text in (first, second))
-    return len(one & other) >= SHARED_WORDS * len(one | other)
+    return bool(one) and len(one & other) >= SHARED_WORDS * len(one | other)
 
 
 def say(is_same: bool, draw: int) -> str:
