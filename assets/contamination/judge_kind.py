@@ -121,7 +121,8 @@ class Judge(GenerationKind):
         judged: list[dict[str, Any]] = []
         for row in rows.select(["pair_id", "problem_id", "benchmark_id"]).to_pylist():
             ids = {name: value.bytes for name, value in row.items()}
-            forward, backward = (answers.said(ids["pair_id"], order) for order in ORDERS)
+            forward = answers.said(ids["pair_id"], "forward")
+            backward = answers.said(ids["pair_id"], "backward")
             said = {"verdict_forward": forward, "verdict_backward": backward}
             judged.append(ids | said | {"verdict": join_verdicts(forward, backward)})
         return {"rows": table_of(JUDGED, judged)}
@@ -176,7 +177,10 @@ class _Answers:
 
     def said(self, pair: bytes, order: str) -> Said:
         """The first verdict, or none."""
-        return next((said for said in self._said.get((pair, order), ()) if said != "none"), "none")
+        for said in self._said.get((pair, order), ()):
+            if said != "none":
+                return said
+        return "none"
 
     def is_waiting(self, pair: bytes, order: str) -> bool:
         """A request failed and will be asked in the next build: nothing is asked instead of it."""

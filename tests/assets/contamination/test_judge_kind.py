@@ -19,6 +19,7 @@ from resources.errors import EngineError
 from resources.identity import digest128, hash_json
 
 KIND = Judge()
+DEFAULTS = JudgeSettings.model_validate({})
 
 
 class ToldPrompts:
@@ -69,7 +70,7 @@ def ask(answers: Sequence[dict[str, Any]], rows: pa.Table | None = None, **words
 
 
 def finish(answers: Sequence[dict[str, Any]], count: int = 2) -> list[tuple[str, str, str]]:
-    made = KIND.finish(pairs(count), table_of(COMPLETED, answers), JudgeSettings(), "judged")
+    made = KIND.finish(pairs(count), table_of(COMPLETED, answers), DEFAULTS, "judged")
     assert made["rows"].schema.equals(JUDGED)
     names = ("verdict_forward", "verdict_backward", "verdict")
     return [tuple(row[name] for name in names) for row in made["rows"].to_pylist()]  # type: ignore[misc]
@@ -84,7 +85,7 @@ def test_both_orders_are_asked_greedily() -> None:
         (pair_id(1), "backward", "mine|b1|p1", 1, 0, "s"),
     ]
     assert {(a.sampling.temperature, a.sampling.max_tokens, a.sampling.stop) for a in asks} == {(0.0, 9, ("END", "X"))}
-    assert KIND.samples(JudgeSettings(), "") == 2
+    assert KIND.samples(DEFAULTS, "") == 2
 
 
 def test_only_orders_without_a_verdict_are_asked_again() -> None:
@@ -106,7 +107,7 @@ def test_one_true_needs_no_second_verdict() -> None:
 
 
 def test_a_failed_request_waits_for_the_next_build_and_one_given_up_is_asked_again() -> None:
-    lost = {"finish_reason": None}
+    lost: dict[str, Any] = {"finish_reason": None}
     failed = said(0, "forward", None, status="failed", **lost)
     given_up = said(0, "backward", None, status="rejected", **lost)
     assert [a.slot for a in ask([failed, given_up], pairs(1))] == ["backward again"]
@@ -130,7 +131,7 @@ def test_every_pair_has_a_verdict_whatever_came_back() -> None:
 
 
 def test_a_cut_answer_counts_by_its_beginning_only() -> None:
-    cut = {"finish_reason": "length"}
+    cut: dict[str, Any] = {"finish_reason": "length"}
     answers = [said(0, "forward", "False\nThe first asks", **cut), said(0, "backward", "I think it is false", **cut)]
     assert finish(answers, 1) == [("false", "none", "no verdict")]
 
@@ -142,14 +143,14 @@ def test_a_pair_beyond_any_context_is_not_asked_and_has_no_verdict() -> None:
 
 def trial_of(verdict: Any) -> Any:
     """After a trial in which ``verdict(known pair)`` was said."""
-    rows = KIND.trial(JudgeSettings())
+    rows = KIND.trial(DEFAULTS)
     made = [
         {"pair_id": row["pair_id"].bytes, "problem_id": row["problem_id"].bytes}
         | {"benchmark_id": row["benchmark_id"].bytes, "verdict_forward": "none", "verdict_backward": "none"}
         | {"verdict": verdict(known)}
         for row, known in zip(rows.to_pylist(), known_pairs(), strict=True)
     ]
-    return KIND.after_trial(rows, {"rows": table_of(JUDGED, made)}, JudgeSettings(), "recipe/judged")
+    return KIND.after_trial(rows, {"rows": table_of(JUDGED, made)}, DEFAULTS, "recipe/judged")
 
 
 def test_the_known_pairs_are_sixty_half_of_them_the_same_and_all_different_texts() -> None:
@@ -157,7 +158,7 @@ def test_the_known_pairs_are_sixty_half_of_them_the_same_and_all_different_texts
     assert Counter(pair.is_same for pair in found) == {True: 30, False: 30}
     assert len({pair.pair_id for pair in found}) == 60
     assert all(pair.problem != pair.other for pair in found)
-    assert KIND.trial_requests(JudgeSettings()) == 120
+    assert KIND.trial_requests(DEFAULTS) == 120
 
 
 def test_a_good_judge_passes_its_trial() -> None:
@@ -197,6 +198,6 @@ def test_settings_that_make_no_sense(words: dict[str, Any]) -> None:
 def test_golden() -> None:
     """A changed hash means changed rows or requests: raise the version of the kind."""
     asks = [[a.row_id.hex(), a.slot, a.first, a.prompt.text] for a in ask([])]
-    rows = [[str(value) for value in row.values()] for row in KIND.trial(JudgeSettings()).to_pylist()]
+    rows = [[str(value) for value in row.values()] for row in KIND.trial(DEFAULTS).to_pylist()]
     verdicts = finish([said(0, "forward", "True."), said(0, "backward", "")])
     assert (Judge.version, hash_json([asks, rows, verdicts])[:16]) == (1, "8d578f9f6749f7c4")
