@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,23 @@ def _classes() -> Bytes:
 
 _CLASSES = _classes()
 _LOWER = np.frombuffer(bytes(range(256)).lower(), np.uint8)
-_NAMES = pa.array(list(MACROS), pa.string())
-_WORDS = pa.array(list(MACROS.values()), pa.string())
-_LAYOUT = pa.array(sorted(ENVIRONMENTS), pa.string())
-_OPENERS = pa.array(["begin", "end"], pa.string())
+
+
+@dataclass(frozen=True, slots=True)
+class _Commands:
+    """Names of LaTeX commands and environments as columns."""
+
+    names: pa.Array
+    words: pa.Array
+    layout: pa.Array
+    openers: pa.Array
+
+
+@cache
+def _commands() -> _Commands:
+    """Not at import: the first list that becomes an Arrow column costs 200 ms, since pyarrow then looks for pandas."""
+    columns = (list(MACROS), list(MACROS.values()), sorted(ENVIRONMENTS), ["begin", "end"])
+    return _Commands(*(pa.array(values, pa.string()) for values in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,14 +287,15 @@ def _without_layout(words: pa.StringArray, rows: Ints, data: Bytes, starts: Ints
     if not len(commands):
         return Words(words, rows)
     names = words.take(pa.array(commands))
-    known = _found(names, _NAMES)
+    known = _found(names, _commands().names)
     is_known = known >= 0
-    openers = commands[_found(names, _OPENERS) >= 0]
+    openers = commands[_found(names, _commands().openers) >= 0]
     mask = np.zeros(len(words), bool)
     mask[commands[is_known]] = True
-    words = pc.call_function("replace_with_mask", [words, pa.array(mask), _WORDS.take(pa.array(known[is_known]))])
+    named = _commands().words
+    words = pc.call_function("replace_with_mask", [words, pa.array(mask), named.take(pa.array(known[is_known]))])
     keep = np.ones(len(words), bool)
-    keep[commands[is_known]] = _lengths(_WORDS)[known[is_known]] > 0
+    keep[commands[is_known]] = _lengths(named)[known[is_known]] > 0
     keep[_layout(words, openers, data, starts)] = False
     kept = np.concatenate(([0], np.cumsum(keep)))
     return Words(words.filter(pa.array(keep)), kept[rows])
@@ -292,7 +307,7 @@ def _layout(words: pa.StringArray, openers: Ints, data: Bytes, starts: Ints) -> 
     names = openers + 1
     brace = starts[openers] + np.where(data[starts[openers]] == ord("b"), len("begin"), len("end"))
     names = names[(data[brace] == ord("{")) & (starts[names] == brace + 1)]
-    names = names[_found(words.take(pa.array(names)), _LAYOUT) >= 0]
+    names = names[_found(words.take(pa.array(names)), _commands().layout) >= 0]
     stars = names + 1
     stars = stars[stars < len(words)]
     ends = starts[stars - 1] + _lengths(words.take(pa.array(stars - 1)))
