@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import html
 import os
-import threading
+import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -117,7 +117,8 @@ def serve(place: Place, index: Index, *, port: int, say: Callable[[str], None]) 
             ) from error
         say(f"mathloom explorer: http://127.0.0.1:{port}  (Ctrl-C stops it)")
         with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+            while True:  # a wait without end misses a Ctrl-C that the system hands to another thread
+                time.sleep(0.2)
         page.close(verbose=False)
     finally:
         reader.close()

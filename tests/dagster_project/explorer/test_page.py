@@ -72,9 +72,18 @@ def served(browser: Any, folder: Path, what: str, *options: str) -> Iterator[Sit
             site.page.close()
         finally:
             server.send_signal(signal.SIGINT)
-            _, said = server.communicate(timeout=30)
+            said = _end(server)
     assert "Traceback" not in said, said
     assert server.returncode == 0
+
+
+def _end(server: subprocess.Popen[str]) -> str:
+    """What it said until its end; one that does not end is killed, so that the tests do."""
+    try:
+        return server.communicate(timeout=30)[1]
+    except subprocess.TimeoutExpired:
+        server.kill()
+        return server.communicate()[1]
 
 
 def _wait(server: subprocess.Popen[str], port: int) -> None:
