@@ -123,8 +123,8 @@ def _by_words(reader: Reader, index: Index, text: str) -> list[dict[str, Any]]:
     rare = {row["word"]: row["docs"] for row in counts if row["docs"] <= max(total * COMMON, 50)}
     if not rare:
         return []
-    known = {row["word"]: row["docs"] for row in counts}
-    weight = {word: math.log(1 + total / known.get(word, 1)) for word in asked}
+    common = {row["word"] for row in counts} - rare.keys()
+    weight = {word: math.log(1 + total / rare.get(word, 1)) for word in asked if word not in common}
     values = [f"('{word}', {weight[word]:.6f})" for word in rare if word.isalnum() or word.replace(".", "").isalnum()]
     sides = " union all ".join(f"(select * from near where {side} limit {TOP})" for side in ("is_seed", "not is_seed"))
     return reader.ask(

@@ -194,7 +194,7 @@ class _Site:
                 elem_id="ml-benchmark",
             )
             text = gr.Textbox(label="Or any problem", placeholder="paste a problem", lines=2, min_width=260)
-            go = gr.Button("Find nearest", variant="primary", min_width=120, scale=0, elem_id="ml-nearest")
+            go = gr.Button("Find nearest", variant="primary", min_width=150, scale=0, elem_id="ml-nearest")
         shown = gr.HTML(self._safely(lambda: self._report()), js_on_load=SELECT, elem_id="ml-beside")
         opened = gr.HTML("", js_on_load=SELECT)
         options = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4}

@@ -30,7 +30,7 @@ _SHARD = re.compile(r"(.+?)(?:-\d{5}-of-\d{5})?\.parquet")
 
 _SHAPES: Mapping[str, frozenset[str]] = {
     "pairs": frozenset({"pair_id", "benchmark_problem"}),
-    "matches": frozenset({"split", "problem_id", "benchmark_problem"}),
+    "matches": frozenset({"problem", "rule", "benchmark_problem"}),
     "figures": frozenset({"figure", "count", "share"}),
     "benchmarks": frozenset({"benchmark_id", "problem", "benchmark", "row"}),
     "overlaps": frozenset({"problem_id", "longest", "is_exact"}),

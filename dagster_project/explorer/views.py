@@ -208,12 +208,14 @@ def neighbours(beside: Beside) -> str:
     name = (
         f'<h3>Benchmark problem {_chip(beside.benchmark)}</h3><div class="ml-text ml-problem">{rich(beside.text)}</div>'
     )
-    columns = [("Nearest in this dataset", beside.dataset), ("Nearest seeds", beside.seeds)]
-    parts = [name]
-    if beside.computed:
-        parts.append("<h3>Nearest by the stage that computed neighbours</h3>" + _near(beside.computed))
-    parts.append('<div class="ml-beside">')
-    parts += [f"<section><h3>{title}</h3>{_near(rows)}</section>" for title, rows in columns]
+    parts = [name, '<div class="ml-beside">']
+    for title, is_seed, by_words in (
+        ("Nearest in this dataset", False, beside.dataset),
+        ("Nearest seeds", True, beside.seeds),
+    ):
+        computed = [row for row in beside.computed if row["is_seed"] is is_seed]
+        how = "by the stage that computed neighbours" if computed else "by shared words"
+        parts.append(f"<section><h3>{title} <small>{how}</small></h3>{_near(computed or by_words)}</section>")
     parts.append("</div>")
     if beside.findings:
         parts.append("<h3>In the report of this release</h3>" + report(beside.findings))
@@ -238,7 +240,7 @@ def report(rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows of the contamination report, whatever columns it has."""
     if not rows:
         return note("This dataset has no report of contamination.")
-    shown = [name for name in rows[0] if not name.endswith("_id")]
+    shown = [name for name in rows[0] if not name.endswith("_id") and any(row[name] is not None for row in rows)]
     head = "".join(f"<th>{one_line(name.replace('_', ' '))}</th>" for name in shown)
     body = "".join("<tr>" + "".join(f"<td>{_cell(row[name])}</td>" for name in shown) + "</tr>" for row in rows)
     table = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"

@@ -69,7 +69,7 @@ def test_other_content_has_another_digest(release_folder: Path, older_folder: Pa
     ("columns", "shape"),
     [
         (["problem_id", "problem", "problem_source"], "problems"),
-        (["split", "problem_id", "problem", "problem_source", "benchmark_problem"], "matches"),
+        (["problem_id", "problem", "problem_source", "rule", "benchmark_problem"], "matches"),
         (["pair_id", "problem_id", "problem", "benchmark_problem"], "pairs"),
         (["benchmark_id", "problem", "benchmark", "row"], "benchmarks"),
         (["problem_id", "benchmark_ids", "benchmarks", "similarities"], "neighbours"),
