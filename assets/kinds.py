@@ -262,6 +262,10 @@ class GenerationKind(Kind):
         """``problem_source`` of the rows that come out for an input row of ``problem_source``."""
         return problem_source
 
+    def most_samples(self, settings: Any, problem_source: str) -> int | None:
+        """Most requests of one row in all waves; None if nothing but the number of waves bounds them."""
+        return self.samples(settings, problem_source) if self.waves == 1 else None
+
     def trial_requests(self, settings: Any) -> int:
         """Requests of the first wave of the trial."""
         rows = self.trial(settings)

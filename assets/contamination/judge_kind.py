@@ -153,6 +153,10 @@ class Judge(GenerationKind):
         """Both orders."""
         return len(ORDERS)
 
+    def most_samples(self, settings: JudgeSettings, problem_source: str) -> int:
+        """Both orders, each asked again as often as may be."""
+        return len(ORDERS) * (1 + settings.ask_again)
+
 
 class _Answers:
     """What came back for the pairs of a batch, in the order in which it was asked for."""

@@ -19,6 +19,7 @@ from dagster_project.planning.limits import Day, costs_of, gpu_hours_of, held_ag
 from dagster_project.planning.plan import Change, Figure, Plan, StagePlan, estimated, known, total, unknown
 from dagster_project.planning.rows import Estimates, Rows
 from dagster_project.planning.walk import WAITS, Step, walk
+from dagster_project.planning.yields import main_parents
 from dagster_project.running.generation.asks import generation_kind
 from dagster_project.running.workspace import Workspace
 from resources.errors import RecipeError
@@ -148,7 +149,7 @@ class _Planner:
         source = "; ".join(asked.sources)
         trial = generation_kind(stage).trial_requests(stage.settings)
         low, most = (asked.low + (trial if asked.low else 0), asked.high + (trial if asked.high else 0))
-        high = None if generation_kind(stage).waves > 1 else most
+        high = _in_all_waves(stage, rows_in) if generation_kind(stage).waves > 1 else most
         stored = self._history.stored(named_weights(self._workspace, stage))
         return Requests(
             rows_in=rows_in.figure if not rows_in.is_known else replace(rows_in.figure, basis="estimated"),
@@ -173,6 +174,17 @@ class _Planner:
         return replace(rows, by_source=asked, is_known=False)
 
 
+def _in_all_waves(stage: Stage, rows: Rows) -> float | None:
+    """Most requests of a stage that asks in several waves, if its kind knows; its trial included."""
+    kind = generation_kind(stage)
+    most = {source: kind.most_samples(stage.settings, source) for source in rows.by_source}
+    trial = kind.trial(stage.settings)
+    each = [(high, most[source]) for source, (_, high) in rows.by_source.items()]
+    each += [(trial.num_rows, kind.most_samples(stage.settings, ""))] if trial is not None and rows.high else []
+    known = [high * count for high, count in each if count is not None]
+    return sum(known) if len(known) == len(each) else None
+
+
 def _exact(stage: Stage, counted: Counted) -> Requests:
     notes = wave_notes(stage)
 
@@ -195,7 +207,7 @@ def _at_most(number: float, source: str) -> Figure:
 
 
 def _above_estimates(steps: Mapping[str, Step]) -> set[str]:
-    """Stages whose rows somebody needs: all above a generation stage that can only be estimated."""
+    """Stages whose rows somebody counts: those above a generation stage that can only be estimated, by main inputs."""
     waiting = [
         step.stage for step in steps.values() if step.stage.is_generation and step.is_to_run and step.inputs is None
     ]
@@ -204,7 +216,7 @@ def _above_estimates(steps: Mapping[str, Step]) -> set[str]:
         stage = waiting.pop()
         if stage.name not in needed:
             needed.add(stage.name)
-            waiting += [steps[parent].stage for parent in stage.parents]
+            waiting += [steps[parent].stage for parent in main_parents(stage)]
     return needed
 
 
