@@ -66,18 +66,24 @@ class Law:
       * ``filter``: ids of ``input`` = ids of rows plus ids of rejects, each as often (multisets are equal).
       * ``map``: ids of ``input`` = ids of rows.
       * ``expand``: each row of ``input`` is in the ledger or a reject; each completed request is in rows or rejects.
+      * ``spread``: each id of ``input`` is in rows, once or often, or is one reject; no other id is. A setting
+        ``most``, where there is one, bounds how often.
       * ``group``: groups of ``input`` (by ``id``) = groups in rows + rejected groups; ``members`` adds up to the input.
       * ``union``: rows = sum of the inputs.
       * ``split``: ids of rows are a subset of ids of ``input``, a prefix in the order of column ``order``.
       * ``release``: every split holds exactly the rows of its input.
     """
 
-    name: Literal["source", "filter", "map", "expand", "group", "union", "split", "release"]
+    name: Literal["source", "filter", "map", "expand", "spread", "group", "union", "split", "release"]
     input: str = ""
     id: str = ""
     out_id: str = ""
     members: str = ""
     order: str = ""
+
+    def most(self, settings: Any) -> int:
+        """How many rows one row of the input can become, where the law says so; 1 for those that only take away."""
+        return getattr(settings, "most", 1) if self.name == "spread" else 1
 
     @property
     def row_id(self) -> str:
@@ -92,6 +98,8 @@ class Kind(ABC):
     """``station/verb``, as a recipe writes it."""
     version: ClassVar[int]
     """Raised whenever the same rows and settings would give other rows. Held by a golden test."""
+    reads_benchmarks: ClassVar[bool] = False
+    """Of a kind with the law ``source``: whether it reads entries of `benchmarks:`, and none of `sources:`."""
     description: ClassVar[str]
     settings_type: ClassVar[type[Settings]] = Settings
     inputs: ClassVar[Mapping[str, Input]] = {}
@@ -185,6 +193,16 @@ class TableKind(Kind):
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """What a stage keeps of its trial (:meth:`GenerationKind.trial`)."""
+
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    """Output tables that are written from the trial and from nothing else."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Small JSON facts for the manifest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """``count`` samples of one prompt for one row, from sample index ``first``."""
 
@@ -224,9 +242,34 @@ class GenerationKind(Kind):
     def finish(self, rows: pa.Table, completed: pa.Table, settings: Any, stage: str) -> Mapping[str, pa.Table]:
         """Output tables but the ledger (which the runner writes): rows, rejects, edges as declared."""
 
+    def trial(self, settings: Any) -> pa.Table | None:
+        """Rows of the kind's own that are asked before any of the stage's, to see whether the model can do this work.
+
+        They have the columns of the main input and go through the same waves; what :meth:`finish` makes of them is no
+        part of the stage's rows. A stage without rows has no trial.
+        """
+        return None
+
+    def after_trial(self, rows: pa.Table, made: Mapping[str, pa.Table], settings: Any, where: str) -> Trial:
+        """What is kept of the trial; ``made`` is what :meth:`finish` gave for ``rows``.
+
+        Raises:
+            MathloomError: The model cannot do this work: the stage stops before it asks about its own rows.
+        """
+        return Trial()
+
     def source_out(self, problem_source: str) -> str:
         """``problem_source`` of the rows that come out for an input row of ``problem_source``."""
         return problem_source
+
+    def most_samples(self, settings: Any, problem_source: str) -> int | None:
+        """Most requests of one row in all waves; None if nothing but the number of waves bounds them."""
+        return self.samples(settings, problem_source) if self.waves == 1 else None
+
+    def trial_requests(self, settings: Any) -> int:
+        """Requests of the first wave of the trial."""
+        rows = self.trial(settings)
+        return 0 if rows is None else rows.num_rows * self.samples(settings, "")
 
     @abstractmethod
     def samples(self, settings: Any, problem_source: str) -> int:

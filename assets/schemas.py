@@ -104,6 +104,93 @@ EXPECTED = _schema(
 )
 """The right answer of each problem: ground truth of seeds, the vote's winner for new ones. Grain ``problem_id``."""
 
+BENCHMARK = _schema(
+    ("benchmark_id", ID, False, "Hash of the problem text, as problem_id is: equal ids are exact copies."),
+    ("problem", pa.string(), False, "The problem, as the benchmark gives it."),
+    ("benchmark", pa.string(), False, "The benchmark's name in the recipe."),
+    ("row", pa.int64(), False, "Row of the benchmark, counted from 0, in its own order."),
+)
+"""Problems that a model is tested with, and that training data must not hold. Grain ``benchmark_id``."""
+
+OVERLAP = _schema(
+    ("problem_id", ID, False, "The problem."),
+    ("is_exact", pa.bool_(), False, "Whether it has all words of a benchmark problem, in order, and no other."),
+    ("longest", pa.int32(), False, "Largest of the sizes 8, 10, 13, 30 (words) of a shared n-gram; 0 if none."),
+    ("benchmark_id", ID, True, "The benchmark problem that it shares most with; null if it shares nothing."),
+    ("benchmark", pa.string(), True, "The benchmark of that problem."),
+    ("shared", pa.string(), True, "The longest run of words that both have, cut at 300 characters."),
+)
+"""What words each problem shares with benchmarks. Grain ``problem_id``, one row for every problem."""
+
+NEIGHBOUR = _schema(
+    ("problem_id", ID, False, "The problem."),
+    ("benchmark_ids", pa.list_(ID), False, "The most similar benchmark problems, best first."),
+    ("benchmarks", pa.list_(pa.string()), False, "The benchmark of each."),
+    ("similarities", pa.list_(pa.float32()), False, "Cosine similarity of each, -1 to 1."),
+)
+"""The benchmark problems nearest to each problem. Grain ``problem_id``, one row for every problem."""
+
+PAIR = _schema(
+    ("pair_id", ID, False, "Hash of both ids."),
+    ("problem_id", ID, False, "The problem."),
+    ("benchmark_id", ID, False, "The benchmark problem that it may be a copy of."),
+    ("problem", pa.string(), False, "Text of the problem."),
+    ("benchmark_problem", pa.string(), False, "Text of the benchmark problem."),
+    ("benchmark", pa.string(), False, "The benchmark."),
+    ("similarity", pa.float32(), False, "Their cosine similarity, -1 to 1."),
+)
+"""Pairs of problems that a judge reads. Grain ``pair_id``."""
+
+JUDGED = _schema(
+    ("pair_id", ID, False, "The pair."),
+    ("problem_id", ID, False, "The problem."),
+    ("benchmark_id", ID, False, "The benchmark problem."),
+    ("verdict_forward", pa.string(), False, "true, false or none: asked with the problem first."),
+    ("verdict_backward", pa.string(), False, "true, false or none: asked with the benchmark problem first."),
+    ("verdict", pa.string(), False, "contaminated, clean, or no verdict."),
+)
+"""What the judge says of each pair. Grain ``pair_id``."""
+
+MATCH = _schema(
+    ("split", pa.string(), False, "removed (new problems that left) or seeds (seed problems, which stay)."),
+    ("problem_id", ID, False, "The problem."),
+    ("problem", pa.string(), False, "Its text."),
+    ("problem_source", pa.string(), False, "Where it comes from."),
+    ("rule", pa.string(), False, "What decided: exact match, n-gram, similar, judged contaminated, no verdict."),
+    ("benchmark", pa.string(), True, "The benchmark that has it; of several the first declared."),
+    ("benchmark_row", pa.int64(), True, "Row of that benchmark, from 0."),
+    ("benchmark_id", ID, True, "The benchmark problem."),
+    ("benchmark_problem", pa.string(), True, "Its text."),
+    (
+        "longest",
+        pa.int32(),
+        False,
+        "Largest of the sizes 8, 10, 13, 30 (words) of an n-gram shared with any benchmark.",
+    ),
+    ("shared", pa.string(), True, "Longest run of words shared with any benchmark problem, cut at 300 characters."),
+    ("similarity", pa.float64(), True, "Cosine similarity to the benchmark problem, if it is among the nearest."),
+    ("verdict_forward", pa.string(), True, "true, false or none: the judge, asked with the problem first."),
+    ("verdict_backward", pa.string(), True, "true, false or none: asked with the benchmark problem first."),
+    (
+        "solutions",
+        pa.int64(),
+        False,
+        "Solutions of it that exist; 0 where problems are compared before they are solved.",
+    ),
+)
+"""Problems that a benchmark has too, each with the benchmark problem. Grain ``(split, problem_id)``."""
+
+FIGURE = _schema(
+    ("figure", pa.string(), False, "What is counted."),
+    ("benchmark", pa.string(), True, "Of which benchmark; null: of all."),
+    ("problem_source", pa.string(), True, "Of problems from where; null: of all."),
+    ("bound", pa.string(), True, "Size of the n-gram, or the lower end of the similarity."),
+    ("outcome", pa.string(), True, "Rule, or verdict."),
+    ("count", pa.int64(), False, "How many."),
+    ("share", pa.float64(), True, "As a share of what the figure is about, 0 to 1."),
+)
+"""Counts of a comparison with benchmarks. Grain: all columns but the last two."""
+
 REJECT = _schema(
     ("id", ID, False, "Id of the row that left (solution_id, problem_id, request_key or seed row id)."),
     ("rule", pa.string(), False, "The rule that rejected it: one line of the funnel."),
@@ -134,6 +221,11 @@ COMPLETED = _schema(
 
 MAX_DETAIL = 300
 """Longest ``detail`` of a reject, in characters: enough to see the cause, small enough for millions of rejects."""
+
+
+def clip(text: str) -> str:
+    """``text`` short enough for a reject's detail, and valid Unicode whatever it was."""
+    return text[:MAX_DETAIL].encode("utf-8", "replace").decode()
 
 
 def normalise_problem(text: str) -> str:

@@ -47,6 +47,7 @@ VERBS = {
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),
+    "explore": ("dagster_project.commands.explore", "explore"),
 }
 """Verb -> (module, command), in the order in which --help shows them."""
 

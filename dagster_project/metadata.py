@@ -67,6 +67,7 @@ def after_build(outcome: Outcome) -> dict[str, Any]:
     if outcome.throughput:
         shown["throughput"] = dg.MetadataValue.md(throughput_markdown(outcome.throughput))
     shown |= answers_of_version(version.facts.get("answers", {}))
+    shown |= contamination_of_version(version.facts.get("contamination", {}))
     for name, bars in version.facts.get("histograms", {}).items():
         title = f"histogram: {cell(name, 40)}"
         shown[title] = dg.MetadataValue.md(as_markdown(title, bar_chart(bars)))
@@ -122,6 +123,11 @@ def answers_of_version(facts: Mapping[str, Any]) -> dict[str, Any]:
     if facts.get("votes"):
         shown["answers: votes like raw texts (share)"] = round(facts["votes_like_raw_texts"] / facts["votes"], 4)
     return shown
+
+
+def contamination_of_version(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of a stage that compares with benchmarks, as numbers that the UI plots."""
+    return {f"contamination: {cell(name, 80)}": count for name, count in facts.items()}
 
 
 def measured_of_build(measured: Mapping[str, Any]) -> dict[str, Any]:

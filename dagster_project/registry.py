@@ -33,6 +33,12 @@ BUILT_IN: Mapping[str, str] = {
     "answers/expected": "assets.answers.kinds:Expected",
     "answers/clusters": "assets.answers.cluster_kind:FindClusters",
     "selection/text_rules": "assets.selection.kinds:TextRules",
+    "contamination/neighbours": "assets.contamination.neighbour_kind:FindNeighbours",
+    "contamination/near_duplicates": "assets.contamination.duplicate_kind:RemoveNearDuplicates",
+    "contamination/benchmark": "assets.contamination.kinds:Benchmark",
+    "contamination/ngrams": "assets.contamination.kinds:Ngrams",
+    "contamination/judge": "assets.contamination.judge_kind:Judge",
+    "contamination/report": "assets.contamination.report_kind:Report",
     "release/folder": "assets.release.kinds:Folder",
 }
 """Kind -> ``module:class``."""

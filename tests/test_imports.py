@@ -30,7 +30,7 @@ NO_STATIONS = frozenset({"kinds", "schemas", "recipes", ""})
 HEAVY = frozenset(
     {
         *("datasets", "gradio", "math_verify", "openvino", "openvino_genai", "openvino_tokenizers", "ray", "sympy"),
-        *("torch", "transformers", "vllm"),
+        *("sentence_transformers", "torch", "transformers", "vllm"),
     }
 )
 IMPORT_SECONDS = 3.0

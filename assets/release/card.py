@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from assets.release.contamination import CONFIG, section, table
 from assets.release.layout import ConfigFiles
 from assets.release.public import fence, inline, name
 from resources.identity import canonical_json
@@ -34,9 +35,14 @@ _LIMITS = (
         "Token counts are the engine's own where its tokenizer was at hand and the text is uncut. Elsewhere they are "
         "an estimate from the number of characters, and length limits are as exact as that estimate."
     ),
-    "Removal of test problems is part of this dataset only where the funnel lists such a stage.",
 )
 """True of every dataset made in this way; the author adds more in the recipe."""
+
+_NOT_COMPARED = "Removal of test problems is part of this dataset only where the funnel lists such a stage."
+_COMPARED = (
+    "Test problems that another benchmark has, or that are worded so that neither shared words nor similarity lead to "
+    "them, are still in it."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,14 @@ class CardFacts:
     funnel: Sequence[Mapping[str, Any]] = ()
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     example: Mapping[str, str | None] = field(default_factory=dict)
+    benchmarks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    figures: Sequence[Mapping[str, Any]] = ()
+    """Counts of the comparison with benchmarks (schema FIGURE)."""
+
+    @property
+    def repository(self) -> str:
+        """The name that `load_dataset` takes."""
+        return str(self.release.get("repository") or "ORG/NAME")
 
     @property
     def release(self) -> Mapping[str, Any]:
@@ -83,6 +97,7 @@ def render_card(facts: CardFacts) -> str:
         _funnel(facts),
         _generation(facts),
         _sources(facts),
+        section(facts.figures, facts.benchmarks, facts.repository, any(c.config == CONFIG for c in facts.configs)),
         _example(facts),
         _limits(facts),
         _citation(facts),
@@ -142,7 +157,7 @@ def _info(files: ConfigFiles) -> dict[str, Any]:
 
 
 def _dtype(kind: pa.DataType) -> str:
-    return str(kind)  # string, int32, int64, bool: Arrow and `datasets` use the same words
+    return {"double": "float64", "float": "float32"}.get(str(kind), str(kind))  # else both use the same words
 
 
 def _summary(facts: CardFacts) -> str:
@@ -160,7 +175,7 @@ def _summary(facts: CardFacts) -> str:
 
 
 def _load(facts: CardFacts) -> str:
-    repository = str(facts.release.get("repository") or "ORG/NAME")
+    repository = facts.repository
     smallest = min(facts.splits, key=lambda split: facts.splits[split])
     code = (
         "from datasets import load_dataset\n\n"
@@ -168,7 +183,7 @@ def _load(facts: CardFacts) -> str:
         f'origin = load_dataset({repository!r}, "provenance", split={smallest!r})  # row i is the origin of row i'
     )
     rows = [[name(split), f"{count:,}"] for split, count in facts.splits.items()]
-    return f"## Load\n\n{fence(code, 'python')}\n\nA path of this folder works in place of the name.\n\n" + _table(
+    return f"## Load\n\n{fence(code, 'python')}\n\nA path of this folder works in place of the name.\n\n" + table(
         ["split", "rows"], rows
     )
 
@@ -192,7 +207,7 @@ def _composition(facts: CardFacts) -> str:
         rows = [[name(s), *(f"{n:,}" for n in part.counts[s])] for s in sources if s in part.counts]
         totals = [sum(counts[i] for counts in part.counts.values()) for i in (0, 1)]
         rows.append(["total", *(f"{n:,}" for n in totals)])
-        tables.append(f"Split {name(part.split)}:\n\n" + _table(["problem source", "unique questions", "pairs"], rows))
+        tables.append(f"Split {name(part.split)}:\n\n" + table(["problem source", "unique questions", "pairs"], rows))
     return "## Composition\n\n" + "\n\n".join(tables)
 
 
@@ -203,7 +218,7 @@ def _funnel(facts: CardFacts) -> str:
     for line in facts.funnel:
         rules = "; ".join(f"{inline(rule)}: {count:,}" for rule, count in rejected(line).items())
         rows.append([name(str(line.get("stage"))), _count(rows_in(line)), _count(line.get("rows_out")), rules])
-    return "## Funnel\n\nRows in and out of each stage, and why rows left.\n\n" + _table(
+    return "## Funnel\n\nRows in and out of each stage, and why rows left.\n\n" + table(
         ["stage", "rows in", "rows out", "removed, by rule"], rows
     )
 
@@ -256,7 +271,7 @@ def _sources(facts: CardFacts) -> str:
         content = str(pin.get("revision") or pin.get("sha256") or "")
         place = inline(str(pin.get("hub") or "file"))
         rows.append([name(source), place, f"`{content[:12]}`", inline(str(pin.get("licence") or "not stated"))])
-    return "## Sources\n\n" + _table(["source", "from", "commit or sha256", "licence"], rows)
+    return "## Sources\n\n" + table(["source", "from", "commit or sha256", "licence"], rows)
 
 
 def _example(facts: CardFacts) -> str:
@@ -267,7 +282,8 @@ def _example(facts: CardFacts) -> str:
 
 
 def _limits(facts: CardFacts) -> str:
-    limits = [*_LIMITS, *(inline(str(limit), 2000) for limit in _words(facts.release.get("limits"), []))]
+    own = [inline(str(limit), 2000) for limit in _words(facts.release.get("limits"), [])]
+    limits = [*_LIMITS, _COMPARED if facts.figures else _NOT_COMPARED, *own]
     return "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 
 
@@ -282,11 +298,6 @@ def _licence(facts: CardFacts) -> str:
     said = f"Released under {name(str(licence))}." if licence else "The recipe states no licence."
     line = said + " The sources and the models have licences of their own."
     return f"## Licence\n\n{line}" + (f"\n\n{notes}" if notes else "")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _code(text: str) -> str:

@@ -1,7 +1,8 @@
 """``release/folder``: a dataset in a local folder, as the Hub and ``datasets.load_dataset`` expect it.
 
-Files: ``data/`` (four columns), ``provenance/`` (where each row comes from), ``README.md`` (the card), ``BUILD.json``
-(what it was made from). Publishing to the Hub does not live here. Same inputs, same bytes.
+Files: ``data/`` (four columns), ``provenance/`` (where each row comes from), ``contamination/`` (problems that a
+benchmark has too), ``README.md`` (the card), ``BUILD.json`` (what it was made from). Publishing to the Hub does not
+live here. Same inputs, same bytes.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from pydantic import Field
 from assets.kinds import Input, Job, Law, Settings, TableKind
 from assets.release import queries
 from assets.release.card import CardFacts, Composition, prompts_of, rejected, render_card, sampling_of
+from assets.release.contamination import read_figures, write_matches
 from assets.release.layout import ConfigFiles, Mode, Plan, write_config
 from assets.release.public import scrub
 from assets.release.tables import DATA, FILES, GRADED, PROVENANCE, SPLIT, TEXTS, VOTED
-from assets.schemas import EDGE, PROBLEM
+from assets.schemas import EDGE, FIGURE, MATCH, PROBLEM
 from resources.errors import MathloomError, StoreError
 from resources.identity import canonical_json
 from resources.sql import sql_errors
@@ -65,6 +67,8 @@ class Folder(TableKind):
         "problems": Input(PROBLEM, "Seeds and new problems.", many=True),
         "expected": Input(VOTED, "Expected answers; votes where there was a vote.", many=True),
         "edges": Input(EDGE, "Where problems come from.", many=True),
+        "contamination": Input(MATCH, "Problems that a benchmark has too.", many=True, optional=True),
+        "contamination_figures": Input(FIGURE, "Counts of the comparison with benchmarks.", optional=True),
     }
     law = Law("release", input="splits", id="solution_id")
 
@@ -92,7 +96,8 @@ class Folder(TableKind):
         rows = _stream(job.session, queries.PROVENANCE, PROVENANCE)
         provenance = write_config(plan, "provenance", "provenance", PROVENANCE, rows)
         _check_whole(job.session, provenance, splits, where)
-        _finish(job, plan, [data, provenance], example)
+        matches = write_matches(job.session, plan)
+        _finish(job, plan, [data, provenance, *([matches] if matches else [])], example)
 
 
 def _io_error(error: OSError, where: str) -> StoreError:
@@ -224,7 +229,7 @@ def _incomplete(session: duckdb.DuckDBPyConnection, where: str) -> StoreError:
 
 def _finish(job: Job, plan: Plan, configs: list[ConfigFiles], example: Mapping[str, Any]) -> None:
     composition = _composition(job.session, plan.splits)
-    context = {key: scrub(job.context.get(key) or {}) for key in ("lineage", "sources")}
+    context = {key: scrub(job.context.get(key) or {}) for key in ("lineage", "sources", "benchmarks")}
     recipe = {"name": job.recipe} | dict(job.context.get("recipe") or {})
     facts = CardFacts(
         configs=configs,
@@ -236,6 +241,8 @@ def _finish(job: Job, plan: Plan, configs: list[ConfigFiles], example: Mapping[s
         funnel=_funnel(job),
         sources=context["sources"],
         example=example,
+        benchmarks=context["benchmarks"],
+        figures=read_figures(job.session),
     )
     (job.folder / "README.md").write_text(render_card(facts), encoding="utf-8")
     _write_build_file(job, facts)
@@ -283,6 +290,7 @@ def _write_build_file(job: Job, facts: CardFacts) -> None:
         "recipe": job.recipe,
         "splits": dict(facts.splits),
         "sources": facts.sources,
+        **({"benchmarks": facts.benchmarks, "contamination": list(facts.figures)} if facts.figures else {}),
         "lineage": facts.lineage,
         "funnel": list(facts.funnel),
         "versions": scrub(job.context.get("versions") or {}),

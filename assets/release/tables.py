@@ -77,7 +77,7 @@ VOTED = EXPECTED
 FILES = pa.schema(
     [
         pa.field("split", pa.string(), nullable=False, metadata={"description": "The split that reads the file."}),
-        pa.field("config", pa.string(), nullable=False, metadata={"description": "default or provenance."}),
+        pa.field("config", pa.string(), nullable=False, metadata={"description": "default, provenance, ..."}),
         pa.field("path", pa.string(), nullable=False, metadata={"description": "Path inside the release folder."}),
         pa.field("row_count", pa.int64(), nullable=False, metadata={"description": "Rows of the file."}),
         pa.field("bytes", pa.int64(), nullable=False, metadata={"description": "Size of the file."}),

@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from assets.seeds.rows import BadRow, Seed, required
+from assets.seeds.rows import Seed
+from resources.sources.rows import BadRow, required
 
 REQUIRED = ("question", "answer")
 OPTIONAL: tuple[str, ...] = ()

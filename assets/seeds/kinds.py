@@ -17,13 +17,14 @@ import pyarrow as pa
 from pydantic import Field
 
 from assets.kinds import Job, Law, Settings, TableKind, Writer
-from assets.schemas import EDGE, PROBLEM, REJECT, normalise_problem, problem_id, seed_row_id, table_of
+from assets.schemas import EDGE, PROBLEM, REJECT, clip, normalise_problem, problem_id, seed_row_id, table_of
 from assets.seeds import gsm8k, math, problems
-from assets.seeds.files import SourceRow
-from assets.seeds.rows import MAX_ROW_BYTES, BadRow, Seed, clip
-from assets.seeds.sources import SourceSpec, open_rows
+from assets.seeds.rows import Seed
 from resources.errors import SeedError
 from resources.identity import digest128, show_id
+from resources.sources.files import SourceRow
+from resources.sources.rows import MAX_ROW_BYTES, BadRow
+from resources.sources.source import SourceSpec, open_rows
 
 _BATCH = 2048
 """Rows written at once."""

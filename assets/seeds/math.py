@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assets.seeds.rows import BadRow, Seed, optional, required
+from assets.seeds.rows import Seed
 from resources.boxes import last_box
+from resources.sources.rows import BadRow, optional, required
 
 REQUIRED = ("problem", "solution")
 OPTIONAL = ("level", "type", "subject")

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assets.seeds.rows import Seed, optional, required
+from assets.seeds.rows import Seed
+from resources.sources.rows import optional, required
 
 REQUIRED = ("problem", "expected_answer")
 OPTIONAL = ("reference_solution", "level", "type", "problem_source")

@@ -22,6 +22,7 @@ EXTRAS = {
     "embedded": ("openvino_genai", "openvino-genai", "a small model on the CPU"),
     "hub": ("datasets", "datasets", "seed sources from the Hugging Face Hub"),
     "vllm": ("vllm", "vllm", "large models on GPUs"),
+    "explorer": ("gradio", "gradio", "a page that shows rows: mathloom explore"),
 }
 
 

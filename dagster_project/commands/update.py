@@ -13,9 +13,9 @@ from dagster_project.console import out
 @click.option("--profile", help="Profile whose sources are resolved.")
 def update(recipe: str | None, profile: str | None) -> None:
     """Pin every source of RECIPE to its present commit and content, in recipe.lock."""
-    from assets.seeds.sources import pin
     from dagster_project.language.lock import write_lock
     from dagster_project.running.workspace import Workspace
+    from resources.sources.source import pin
 
     project = project_of(profile, recipe)
     chosen = recipe_of(project, recipe)

@@ -6,6 +6,7 @@ one batch of a stage's rows and their requests, or some thousand rows of a file.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from dagster_project.completion_files.naming import CompletionFile
 from dagster_project.completion_files.rejects import Rejects
 from dagster_project.language.resolved import Stage
 from dagster_project.row_files.reading import FileRow, read_rows
-from dagster_project.running.generation.asks import KeyedAsks, keyed_asks
+from dagster_project.running.generation.asks import KeyedAsks, keyed_asks, trial_asks
 from dagster_project.running.workspace import Workspace
 from resources.engines.protocol import Prompt, Sampling
 from resources.errors import FileError
@@ -201,7 +202,10 @@ def write_targets(
     samplings: dict[Sampling, int] = {}
     asks = requests = 0
     with pq.ParquetWriter(path, TARGETS) as writer:
-        for part in keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS_OF_KEYS if needs_keys else BATCH_ROWS):
+        batch_rows = BATCH_ROWS_OF_KEYS if needs_keys else BATCH_ROWS
+        # A trial's rows have no place among the problems of a file.
+        trial = trial_asks(workspace, stage, table) if match in ("key", "prompt") else ()
+        for part in itertools.chain(trial, keyed_asks(workspace, stage, table, batch_rows=batch_rows)):
             rows: list[dict[str, Any]] = []
             known = workspace.requests.known(part.flat_keys)
             ids = list(_target_ids(part, stage, columns, match))

@@ -6,6 +6,7 @@ it is whole or not there. Memory: one batch of rows with their prompts; DuckDB j
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from assets.schemas import ID, table_of
 from dagster_project.completion_files.stages import rows_of, scratch_of
 from dagster_project.language.resolved import Stage
 from dagster_project.row_files.writing import check_target, writing
-from dagster_project.running.generation.asks import KeyedAsks, generation_kind, keyed_asks
+from dagster_project.running.generation.asks import KeyedAsks, generation_kind, keyed_asks, trial_asks
 from dagster_project.running.workspace import Workspace
 from resources.identity import canonical_json, show_id
 
@@ -105,7 +106,9 @@ def export(
     with writing(path, COLUMNS) as target:
         for stage, table in zip(stages, tables, strict=True):
             with scratch_of(workspace) as scratch:
-                requests = _write_asks(workspace, keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS), scratch)
+                asked = keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS)
+                trial = trial_asks(workspace, stage, table)
+                requests = _write_asks(workspace, itertools.chain(trial, asked), scratch)
                 rows = 0
                 for batch in _batches(workspace, stage, scratch):
                     target.write_rows(batch)

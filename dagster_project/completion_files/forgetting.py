@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from dagster_project.completion_files.stages import build_again, rejected_keys, rows_of
 from dagster_project.language.resolved import Stage
-from dagster_project.running.generation.asks import keyed_asks
+from dagster_project.running.generation.asks import keyed_asks, trial_asks
 from dagster_project.running.workspace import Workspace
 from resources.requests.index import KeyRun, Keys, Mask, as_keys, words_of
 
@@ -45,7 +46,8 @@ def forget_failures(workspace: Workspace, stages: Sequence[Stage]) -> list[Forgo
 def _failed(workspace: Workspace, stage: Stage) -> list[bytes]:
     """Keys of the stage's requests that failed and have no answer."""
     found: dict[bytes, None] = {}
-    for part in keyed_asks(workspace, stage, rows_of(workspace, stage)):
+    table = rows_of(workspace, stage)
+    for part in itertools.chain(trial_asks(workspace, stage, table), keyed_asks(workspace, stage, table)):
         _add_failed(workspace, part.flat_keys, found)
     for keys in rejected_keys(workspace, stage):  # also what later waves asked for
         _add_failed(workspace, [key.tobytes() for key in keys], found)

@@ -16,7 +16,7 @@ from dagster_project.language.drafts import Draft, Located, Pattern, Scope, draf
 from dagster_project.language.faults import Faults, suggest
 from dagster_project.language.files import Document, read_yaml
 from dagster_project.language.mistakes import check_words
-from dagster_project.language.resolved import Place
+from dagster_project.language.resolved import Place, Source
 from dagster_project.language.words import NAME, USE_WORDS, PieceWords
 from resources.errors import RecipeError
 
@@ -54,13 +54,16 @@ class Expander:
 
     Args:
         faults: Takes what is wrong.
-        sources: Declared sources, for ``for_each: {x: sources}``.
+        sources: Declared sources and benchmarks, for ``for_each: {x: sources}`` and ``{x: benchmarks}``.
         pieces: Folders of pieces, the recipe's own first.
     """
 
-    def __init__(self, faults: Faults, sources: Sequence[str], pieces: Sequence[Path]) -> None:
+    def __init__(self, faults: Faults, sources: Mapping[str, Source], pieces: Sequence[Path]) -> None:
         self._faults = faults
-        self._sources = sources
+        self._lists = {
+            "sources": [name for name, source in sources.items() if not source.is_benchmark],
+            "benchmarks": [name for name, source in sources.items() if source.is_benchmark],
+        }
         self._files = {path.stem: path for folder in reversed(pieces) for path in sorted(folder.glob("*.yaml"))}
         self._read: dict[str, Document | None] = {}
         self._using: list[str] = []
@@ -112,7 +115,7 @@ class Expander:
             place = document.place("stages", template, "for_each", variable)
             if not written:
                 scope.broken.append(template.partition("{")[0].rstrip("_"))
-            lists[variable] = list(self._sources) if written == "sources" else list(written)
+            lists[variable] = list(self._lists[written] if isinstance(written, str) else written)
             if not lists[variable]:
                 self._faults.add(f"`for_each` has no values for {variable!r}", place, "Give it at least one value")
             if f"{{{variable}}}" not in template:

@@ -24,9 +24,8 @@ from dagster_project.language.profile import (
     profile_names,
     read_profile,
     resolve_roles,
-    resolve_sources,
 )
-from dagster_project.language.resolved import Place, Project, Recipe, Stage
+from dagster_project.language.resolved import Place, Project, Recipe, Source, Stage
 from dagster_project.language.sections import (
     RELEASE,
     add_checks,
@@ -37,6 +36,7 @@ from dagster_project.language.sections import (
     split_drafts,
 )
 from dagster_project.language.settle import FindKind, Known, apply_profile, card_settings, settle
+from dagster_project.language.sources import resolve_sources
 from dagster_project.language.words import ProjectWords, RecipeEntry, RecipeWords
 from dagster_project.registry import REGISTRY
 from resources.engines.catalog import ENGINES, options_type
@@ -205,7 +205,7 @@ def load_recipe(
     roles = resolve_roles(chosen, words.roles, rooms.engines, faults)
     check_limits(chosen, roles, faults)
     sizes = _split_sizes(document, chosen, faults)
-    stages = _Loading(document, chosen, sizes, rooms, faults).stages(list(words.roles), list(sources))
+    stages = _Loading(document, chosen, sizes, rooms, faults).stages(list(words.roles), sources)
     faults.stop_if_any()
     return Recipe(
         name=words.recipe,
@@ -252,7 +252,7 @@ class _Loading:
         self._rooms = rooms
         self._faults = faults
 
-    def stages(self, roles: Sequence[str], sources: Sequence[str]) -> dict[str, Stage]:
+    def stages(self, roles: Sequence[str], sources: Mapping[str, Source]) -> dict[str, Stage]:
         """All stages, bound and checked, as far as their faults allow."""
         known = Known(self._folder, roles, sources, self._folder / PROMPTS, check_prompt)
         drafts = self._drafts(sources)
@@ -263,7 +263,7 @@ class _Loading:
             check_contracts(bound, bindings, self._faults)
         return bound
 
-    def _drafts(self, sources: Sequence[str]) -> list[Draft]:
+    def _drafts(self, sources: Mapping[str, Source]) -> list[Draft]:
         document, faults, scope = self._document, self._faults, Scope()
         pieces = [self._folder / PIECES, self._rooms.shipped / "_pieces"]
         drafts = Expander(faults, sources, pieces).stages(document, scope)

@@ -1,4 +1,4 @@
-"""recipe.lock: what each tracked source held when it was last looked at. Looking is done in ``assets.seeds.sources``.
+"""recipe.lock: what each tracked source held when it was last looked at. Looking is done in ``resources.sources``.
 
 The file stands beside recipe.yaml, one section a profile, since profiles may put other sources in place. For a recipe
 that came with an installed mathloom, or whose folder cannot be written, it is ``<store>/locks/<recipe>.lock``; entries

@@ -5,7 +5,6 @@ Nearer words replace farther ones whole: a role, a source, one setting of one st
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,12 +16,9 @@ from dagster_project.language.drafts import Located
 from dagster_project.language.faults import Faults, suggest
 from dagster_project.language.files import Document, read_yaml
 from dagster_project.language.mistakes import check_words, keys_at, report
-from dagster_project.language.resolved import Limits, Place, Price, Role, Source
+from dagster_project.language.resolved import Limits, Place, Price, Role
 from dagster_project.language.words import ROLE_WORDS, ProfileWords, RoleWords
 from resources.errors import RecipeError
-
-_SEEDS = (".jsonl", ".ndjson", ".json", ".csv", ".parquet", ".gz")
-"""Endings of files that a source can name."""
 
 FOLDER = "profiles"
 """Folder of profiles inside a recipe's folder."""
@@ -36,6 +32,7 @@ class Profile:
     place: Place
     roles: dict[str, Located] = field(default_factory=dict)
     sources: dict[str, Located] = field(default_factory=dict)
+    benchmarks: dict[str, Located] = field(default_factory=dict)
     settings: list[tuple[str, Located]] = field(default_factory=list)
     """Pairs (stage or glob, settings), in the order in which they hold: later ones replace earlier ones."""
     splits: dict[str, Located] = field(default_factory=dict)
@@ -94,7 +91,8 @@ def _merge(name: str, documents: list[Document]) -> Profile:
     profile = Profile(name, documents[0].place("profile"))
     for document in reversed(documents):
         whole = Located(document.value, document, ())
-        for section, target in (("roles", profile.roles), ("sources", profile.sources), ("splits", profile.splits)):
+        for section in ("roles", "sources", "benchmarks", "splits"):
+            target: dict[str, Located] = getattr(profile, section)
             target |= {word: whole.part(section, word) for word in document.value.get(section) or {}}
         said = document.value.get("settings") or {}
         profile.limits |= {word: value for word, value in (document.value.get("limits") or {}).items()}
@@ -195,50 +193,3 @@ def check_limits(profile: Profile, roles: Mapping[str, Role], faults: Faults) ->
         if role.price and role.price.currency != limits.currency:
             what = f"the role {role.name!r} is priced in {role.price.currency}, and the limits are in {limits.currency}"
             faults.add(what, role.place, "Give the price and the limits in one currency (`currency:` in both)")
-
-
-# -- sources ---------------------------------------------------------------------------------------------------------
-
-
-def resolve_sources(recipe: Document, profile: Profile | None, root: Path, faults: Faults) -> dict[str, Source]:
-    """Sources of the recipe, or what the profile puts in their place (the licence stays unless it says another)."""
-    whole = Located(recipe.value, recipe, ())
-    declared = {name: whole.part("sources", name) for name in recipe.value.get("sources") or {}}
-    instead = dict(profile.sources) if profile else {}
-    for name in list(instead):
-        if name not in declared:
-            written = instead.pop(name)
-            faults.add(f"unknown source {name!r}", written.place, suggest(name, declared, "sources of the recipe"))
-    found = {}
-    for name, first in declared.items():
-        written = instead.get(name, first)
-        found[name] = _source(name, {"licence": first.value.get("licence")} | written.value, written.place, root)
-        bundled = written.value.get("bundled")
-        if bundled is not None:
-            _check_bundled(recipe.path.parent, str(bundled), written, faults)
-    return found
-
-
-def _source(name: str, words: Mapping[str, Any], place: Place, root: Path) -> Source:
-    values = {key: value for key, value in words.items() if value is not None}
-    path = values.pop("path", None)
-    return Source(name=name, place=place, path=root / Path(path).expanduser() if path else None, **values)
-
-
-def _check_bundled(folder: Path, name: str, written: Located, faults: Faults) -> None:
-    path = folder / name
-    if Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        what = f"the bundled file {name!r} lies outside the recipe's folder"
-        faults.add(what, written.inside("bundled"), "Move it there, or write `path:`")
-    elif not path.is_file():
-        fix = suggest(name, _seed_files(folder), "seed files")
-        faults.add(f"there is no bundled file {name!r}", written.inside("bundled"), fix)
-
-
-def _seed_files(folder: Path) -> list[str]:
-    """Files that can hold seeds; hidden folders are not entered (the store can lie here, and be huge)."""
-    found = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [str((Path(here) / name).relative_to(folder)) for name in sorted(names) if name.endswith(_SEEDS)]
-    return found

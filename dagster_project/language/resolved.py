@@ -34,7 +34,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where seed rows come from. Exactly one of ``hub``, ``path``, ``bundled`` is set."""
+    """Where seed rows, or the rows of a benchmark, come from. Exactly one of ``hub``, ``path``, ``bundled`` is set."""
 
     name: str
     place: Place
@@ -56,6 +56,8 @@ class Source:
     """Declared number of rows: what `mathloom ls` counts with before anything is downloaded."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Renames: wanted column -> column of the file."""
+    is_benchmark: bool = False
+    """Declared under `benchmarks:`: what the dataset must not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class Recipe:
     description: str
     owners: tuple[str, ...]
     sources: Mapping[str, Source]
+    """Sources, then benchmarks: one name is one of them."""
     roles: Mapping[str, Role]
     stages: Mapping[str, Stage]
     release: Mapping[str, Any]

@@ -17,7 +17,7 @@ from dagster_project.language.faults import Faults, suggest
 from dagster_project.language.files import Loc
 from dagster_project.language.mistakes import keys_at, report
 from dagster_project.language.profile import Profile
-from dagster_project.language.resolved import Place
+from dagster_project.language.resolved import Place, Source
 from dagster_project.language.sections import SPLIT_KIND
 from dagster_project.language.words import STAGE_WORDS
 from resources.errors import MathloomError, RecipeError
@@ -51,7 +51,8 @@ class Known:
 
     folder: Path
     roles: Sequence[str]
-    sources: Sequence[str]
+    sources: Mapping[str, Source]
+    """Sources and benchmarks."""
     prompts: Path
     prompt_variables: Callable[[Path, Iterable[str]], None]
     """Raises RecipeError if the prompt file is wrong or needs a variable besides the given ones."""
@@ -107,15 +108,28 @@ def _check_source(draft: Draft, kind: Kind, known: Known, faults: Faults) -> Non
     reads = kind.law.name == "source"
     if draft.source is None:
         if reads:
-            what = f"stage {draft.name!r} reads a source and names none"
-            first = known.sources[0] if known.sources else "NAME"
-            faults.add(what, draft.place, f"Add `source: {first}`")
+            what = f"stage {draft.name!r} reads a {_sort(kind.reads_benchmarks)} and names none"
+            faults.add(what, draft.place, f"Add `source: {next(iter(_readable(kind, known)), 'NAME')}`")
         return
     word = str(draft.source.value)
-    if word not in known.sources:
-        faults.add(f"unknown source {word!r}", draft.source.place, suggest(word, known.sources, "sources"))
-    elif not reads:
+    if not reads:
         faults.add(f"the kind {kind.name!r} reads no source", draft.source.place, "Remove `source`")
+    elif word not in known.sources:
+        sort = _sort(kind.reads_benchmarks)
+        faults.add(f"unknown {sort} {word!r}", draft.source.place, suggest(word, _readable(kind, known), f"{sort}s"))
+    elif known.sources[word].is_benchmark != kind.reads_benchmarks:
+        sorts = _sort(not kind.reads_benchmarks), _sort(kind.reads_benchmarks)
+        what = f"{word!r} is a {sorts[0]}, and the kind {kind.name!r} reads {sorts[1]}s only"
+        fix = "Use the kind contamination/benchmark" if known.sources[word].is_benchmark else "Use a seed kind"
+        faults.add(what, draft.source.place, fix)
+
+
+def _sort(is_benchmark: bool) -> str:
+    return "benchmark" if is_benchmark else "source"
+
+
+def _readable(kind: Kind, known: Known) -> list[str]:
+    return [name for name, source in known.sources.items() if source.is_benchmark == kind.reads_benchmarks]
 
 
 def _settings(draft: Draft, kind: Kind, faults: Faults) -> Settings | None:

@@ -33,7 +33,7 @@ class Words(BaseModel):
 
 
 class SourceWords(Words):
-    """Where seed rows come from: exactly one of hub, path and bundled."""
+    """Where rows come from: exactly one of hub, path and bundled."""
 
     hub: str | None = Field(
         None, description="Dataset repository on the Hub, `org/name`.", pattern=r"^[\w.-]+/[\w.-]+$"
@@ -83,15 +83,16 @@ class StageWords(BaseModel):
 
     kind: str | None = Field(None, description="What the stage does: `station/verb`, or `sql/<file>`.")
     description: str | None = Field(None, description="One or two sentences for the UI.")
-    for_each: dict[Name, Literal["sources"] | list[str | int | float]] | None = Field(
+    for_each: dict[Name, Literal["sources", "benchmarks"] | list[str | int | float]] | None = Field(
         None,
-        description="Variable -> values, or the word `sources`: one stage for each value; {variable} is filled in.",
+        description="Variable -> values, or the word `sources` or `benchmarks`: one stage for each value; {variable} "
+        "is filled in.",
     )
     inputs: dict[str, References] | None = Field(None, description="Formal input of the kind -> stage or stages.")
     role: str | dict[str, str] | None = Field(
         None, description="The model that answers. With `use`: for all of the piece, or role of the piece -> role."
     )
-    source: str | None = Field(None, description="The source that a seed kind reads.")
+    source: str | None = Field(None, description="The source that a seed kind reads, or the benchmark.")
     checks: list[CheckWords] | None = Field(None, description="Data tests of the rows.")
     use: str | None = Field(None, description="A shared piece; its stages are named <name>_<stage>.")
     with_: dict[str, References] | None = Field(
@@ -156,6 +157,9 @@ class RecipeWords(Words):
     description: str = Field("", description="What the dataset is, for the UI and the card.")
     owners: list[Owner] = Field(default_factory=list, description="`team:name` or an email address, for the UI.")
     sources: dict[Name, SourceWords] = Field(default_factory=dict, description="Where seed rows come from.")
+    benchmarks: dict[Name, SourceWords] = Field(
+        default_factory=dict, description="Problems that models are tested with, and that the dataset must not hold."
+    )
     roles: list[Name] | dict[Name, str] = Field(
         default_factory=list,
         description="Models that the stages ask, by role; with descriptions if written as a mapping.",
@@ -267,6 +271,9 @@ class ProfileWords(Words):
     roles: dict[Name, RoleWords] = Field(default_factory=dict, description="Role -> engine and its options.")
     sources: dict[Name, SourceWords] = Field(
         default_factory=dict, description="Sources that stand in for those of the recipe."
+    )
+    benchmarks: dict[Name, SourceWords] = Field(
+        default_factory=dict, description="Benchmarks that stand in for those of the recipe."
     )
     settings: dict[str, dict[str, Any]] = Field(
         default_factory=dict,

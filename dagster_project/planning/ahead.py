@@ -57,12 +57,17 @@ def _ahead(recipe: Recipe, stage: Stage, found: Mapping[str, Ahead]) -> Ahead:
     is_exact = all(part.is_exact for part in above)
     if isinstance(stage.kind, GenerationKind):
         requests = {source: n * stage.kind.samples(stage.settings, source) for source, n in rows.items()}
-        renamed = {stage.kind.source_out(source): n for source, n in requests.items()}
-        return Ahead(renamed, rows, sum(requests.values()), is_known, is_exact)
+        made = rows if stage.kind.law.name == "map" else requests  # one row a row, however often it was asked about
+        renamed = {stage.kind.source_out(source): n for source, n in made.items()}
+        asked = sum(requests.values())
+        asked += stage.kind.trial_requests(stage.settings) if asked else 0
+        return Ahead(renamed, rows, asked, is_known, is_exact)
     if stage.kind.law.name == "release":  # rows are files: their number follows from sizes in bytes
         return Ahead({}, {}, None, is_known=False)
     if stage.kind.law.name == "group":
         return Ahead(groups or rows, {}, None, is_known, False)
+    most = stage.kind.law.most(stage.settings)
+    rows = {source: n * most for source, n in rows.items()}
     limit = getattr(stage.settings, "rows", None)
     if stage.kind.law.name == "split" and isinstance(limit, int) and sum(rows.values()) > limit:
         return Ahead({"": limit}, {}, None, is_known, False)
@@ -80,7 +85,7 @@ def _sum(parts: Sequence[Mapping[str, int]]) -> dict[str, int]:
 def _source(recipe: Recipe, stage: Stage) -> Ahead:
     assert stage.source is not None
     source = recipe.sources[stage.source]
-    take = getattr(stage.settings, "take", None) or recipe.preview_rows
+    take = getattr(stage.settings, "take", None) or (None if source.is_benchmark else recipe.preview_rows)
     count = source.rows
     if count is None:
         return Ahead({source.name: take or 0}, is_known=take is not None, is_exact=False)

@@ -6,6 +6,7 @@ request store, and 16 bytes a request that is to do (an earlier row or stage may
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from assets.kinds import Table
 from dagster_project.language.resolved import Stage
-from dagster_project.running.generation.asks import KeyedAsks, generation_kind, keyed_asks
+from dagster_project.running.generation.asks import KeyedAsks, generation_kind, keyed_asks, trial_asks
 from dagster_project.running.workspace import Workspace
 from resources.engines.protocol import Prompt
 from resources.requests.index import KeyRun, KeySet, as_keys
@@ -58,7 +59,8 @@ def count_requests(
     found = Counted(rows=table.row_count)
     row_id = generation_kind(stage).row_id
     max_attempts = getattr(stage.settings, "max_attempts", MAX_ATTEMPTS)
-    for part in keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS):
+    asked = keyed_asks(workspace, stage, table, batch_rows=BATCH_ROWS)
+    for part in itertools.chain(trial_asks(workspace, stage, table), asked):
         keys = part.flat_keys
         to_do = ~workspace.requests.known(keys)
         if to_do.any():
@@ -68,7 +70,8 @@ def count_requests(
         found.requests += len(keys)
         found.to_do += new
         found.prompt_bytes += _prompt_bytes(part, to_do) if new else 0
-        _add_sources(found, part, row_id)
+        if part.batch.number >= 0:
+            _add_sources(found, part, row_id)
         tick(found.requests)
     found.reused = found.requests - found.to_do - found.given_up
     return found

@@ -19,6 +19,7 @@ from dagster_project.planning.limits import Day, costs_of, gpu_hours_of, held_ag
 from dagster_project.planning.plan import Change, Figure, Plan, StagePlan, estimated, known, total, unknown
 from dagster_project.planning.rows import Estimates, Rows
 from dagster_project.planning.walk import WAITS, Step, walk
+from dagster_project.planning.yields import main_parents
 from dagster_project.running.generation.asks import generation_kind
 from dagster_project.running.workspace import Workspace
 from resources.errors import RecipeError
@@ -146,13 +147,15 @@ class _Planner:
             gap = unknown(asked.gap)
             return Requests(rows_in.figure, gap, gap, gap, gap, notes=wave_notes(stage))
         source = "; ".join(asked.sources)
-        high = None if generation_kind(stage).waves > 1 else asked.high
+        trial = generation_kind(stage).trial_requests(stage.settings)
+        low, most = (asked.low + (trial if asked.low else 0), asked.high + (trial if asked.high else 0))
+        high = _in_all_waves(stage, rows_in) if generation_kind(stage).waves > 1 else most
         stored = self._history.stored(named_weights(self._workspace, stage))
         return Requests(
             rows_in=rows_in.figure if not rows_in.is_known else replace(rows_in.figure, basis="estimated"),
-            requests=estimated(asked.low, high, source),
-            to_do=estimated(max(asked.low - stored, 0), high, source),
-            reused=_at_most(min(asked.high, stored), "completions of these weights in the store"),
+            requests=estimated(low, high, source),
+            to_do=estimated(max(low - stored, 0), high, source),
+            reused=_at_most(min(most, stored), "completions of these weights in the store"),
             given_up=_at_most(0, "") if not stored else unknown("known when the stages above are built"),
             notes=wave_notes(stage),
         )
@@ -169,6 +172,17 @@ class _Planner:
             return replace(rows, gap=error.what)
         asked = {source: (low * each[source], high * each[source]) for source, (low, high) in rows.by_source.items()}
         return replace(rows, by_source=asked, is_known=False)
+
+
+def _in_all_waves(stage: Stage, rows: Rows) -> float | None:
+    """Most requests of a stage that asks in several waves, if its kind knows; its trial included."""
+    kind = generation_kind(stage)
+    most = {source: kind.most_samples(stage.settings, source) for source in rows.by_source}
+    trial = kind.trial(stage.settings)
+    each = [(high, most[source]) for source, (_, high) in rows.by_source.items()]
+    each += [(trial.num_rows, kind.most_samples(stage.settings, ""))] if trial is not None and rows.high else []
+    known = [high * count for high, count in each if count is not None]
+    return sum(known) if len(known) == len(each) else None
 
 
 def _exact(stage: Stage, counted: Counted) -> Requests:
@@ -193,7 +207,7 @@ def _at_most(number: float, source: str) -> Figure:
 
 
 def _above_estimates(steps: Mapping[str, Step]) -> set[str]:
-    """Stages whose rows somebody needs: all above a generation stage that can only be estimated."""
+    """Stages whose rows somebody counts: those above a generation stage that can only be estimated, by main inputs."""
     waiting = [
         step.stage for step in steps.values() if step.stage.is_generation and step.is_to_run and step.inputs is None
     ]
@@ -202,7 +216,7 @@ def _above_estimates(steps: Mapping[str, Step]) -> set[str]:
         stage = waiting.pop()
         if stage.name not in needed:
             needed.add(stage.name)
-            waiting += [steps[parent].stage for parent in stage.parents]
+            waiting += [steps[parent].stage for parent in main_parents(stage)]
     return needed
 
 

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from assets.kinds import GenerationKind
-from assets.seeds.files import read_file
 from dagster_project.language.resolved import Stage
 from dagster_project.planning.plan import Figure, estimated, known, unknown
 from dagster_project.planning.yields import Yields, main_parents
 from dagster_project.running.workspace import Workspace
 from resources.errors import MathloomError
+from resources.sources.files import read_file
 from resources.store import Version
 
 COUNTED_BYTES = 64 << 20
@@ -104,7 +104,8 @@ class Estimates:
         """``stage`` will ask for so many samples; ``asked`` has the sources of its input."""
         assert isinstance(stage.kind, GenerationKind)
         rows_in = self.rows_in(stage)
-        renamed = {stage.kind.source_out(name) if name else name: n for name, n in asked.by_source.items()}
+        made = rows_in if stage.kind.law.name == "map" and not asked.gap else asked
+        renamed = {stage.kind.source_out(name) if name else name: n for name, n in made.by_source.items()}
         groups = (rows_in.low, rows_in.high)
         found = Rows(renamed, groups, False, asked.sources, asked.gap)
         self._found[stage.name] = self._passed(stage, found)
@@ -129,10 +130,11 @@ class Estimates:
             self._found[stage.name] = self._passed(stage, rows)
 
     def _passed(self, stage: Stage, rows: Rows) -> Rows:
-        """What is left of ``rows`` after a stage that takes some away."""
+        """What is left of ``rows`` after a stage that takes some away, or makes several of one."""
+        most = stage.kind.law.most(stage.settings)
         seen = None if rows.gap else self._yields.of(stage)
         low, high, source = (seen.low, seen.high, seen.source) if seen else (0.0, 1.0, "")
-        left = {name: (a * low, b * high) for name, (a, b) in rows.by_source.items()}
+        left = {name: (a * low * most, b * high * most) for name, (a, b) in rows.by_source.items()}
         sources = dict.fromkeys([*rows.sources, *([source] if source else [])])
         return replace(rows, by_source=left, is_known=False, sources=tuple(sources))
 
@@ -141,7 +143,8 @@ class Estimates:
         recipe = self._workspace.recipe
         source = recipe.sources[stage.source]
         count, words = self._source_rows(stage)
-        takes = [n for n in (getattr(stage.settings, "take", None), recipe.preview_rows) if n]
+        preview = None if source.is_benchmark else recipe.preview_rows
+        takes = [n for n in (getattr(stage.settings, "take", None), preview) if n]
         most = min([n for n in (count, *takes) if n is not None], default=None)
         if most is None:
             return Rows(gap=f"the source {source.name!r} declares no `rows`")

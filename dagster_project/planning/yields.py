@@ -64,12 +64,12 @@ class Past:
         version = self.version(stage.name)
         if version is None:
             return None
-        if isinstance(stage.kind, GenerationKind):
+        if isinstance(stage.kind, GenerationKind) and stage.kind.law.name != "map":
             requests: Mapping[str, Any] = version.facts.get("requests", {})
             return version.row_count(), sum(int(requests.get(status, 0)) for status in _STATUSES)
         if stage.kind.law.name == "group":
             return version.row_count(), sum(self._groups(parent) for parent in main_parents(stage))
-        return version.row_count(), _rows_in(version, stage)
+        return version.row_count(), _rows_in(version, stage) * stage.kind.law.most(stage.settings)
 
     def _groups(self, name: str) -> int:
         """Rows that the nearest generation stages above ``name``, itself included, asked for."""

@@ -42,7 +42,8 @@ def fingerprint_parts(
     }
     if stage.source:
         parts["source"] = workspace.pin(stage.source).identity(workspace.source_spec(stage.source))
-        parts["preview_rows"] = workspace.recipe.preview_rows
+        is_whole = workspace.recipe.sources[stage.source].is_benchmark  # previews read benchmarks whole
+        parts["preview_rows"] = None if is_whole else workspace.recipe.preview_rows
     if stage.is_generation and stage.role:
         parts["stage"] = stage.name  # solutions carry the name of the stage that asked
         parts["weights"] = workspace.roles.weights_id(stage.role)

@@ -22,6 +22,7 @@ _WORDS = {
     "filter": "rows in = rows out + rejects",
     "map": "rows in = rows out",
     "expand": "requests = completions + failed + rejected, and each row asked or was rejected",
+    "spread": "each row in is in rows, once or often, or is one reject",
     "group": "groups in = groups out + rejected groups, and members add up",
     "union": "rows out = sum of the inputs",
     "split": "a prefix of the input",
@@ -106,6 +107,13 @@ def _expand(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str]
     return found + _differ(session, ended, shown, words)
 
 
+def _spread(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], _: Any) -> list[tuple[Any, ...]]:
+    kept = f"select distinct {law.row_id} as id from out_rows"  # noqa: S608
+    right = f"({kept}) union all ({_out('rejects', 'id', outputs)})"
+    words = ("vanished: neither in rows nor rejected", "appeared, or is both in rows and rejected")
+    return _differ(session, _ids(law.id, law.input), right, words)
+
+
 def _group(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str], _: Any) -> list[tuple[Any, ...]]:
     groups = f"select distinct {law.id} as id from {law.input}"  # noqa: S608
     right = f"({_ids(law.row_id, 'out_rows')}) union all ({_out('rejects', 'id', outputs)})"
@@ -133,7 +141,9 @@ def _release(law: Law, session: duckdb.DuckDBPyConnection, outputs: Sequence[str
             coalesce(i.part, o.split),
             'the stage has ' || coalesce(i.n, 0) || ' rows, the files ' || coalesce(o.n, 0)
         from (select part, count(*) as n from {law.input} group by 1) as i
-        full join (select split, config, sum(row_count) as n from out_rows group by 1, 2) as o on o.split = i.part
+        full join (
+            select split, config, sum(row_count) as n from out_rows where config <> 'contamination' group by 1, 2
+        ) as o on o.split = i.part
         where i.n is distinct from o.n
     """  # noqa: S608
     return session.sql(query).fetchall()
@@ -144,6 +154,7 @@ _CHECKERS = {
     "filter": _filter,
     "map": _map,
     "expand": _expand,
+    "spread": _spread,
     "group": _group,
     "union": _union,
     "split": _split,

@@ -5,6 +5,7 @@ Only what follows from recipe, inputs and content: no run ids, no times, no engi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dagster_project.language.resolved import Stage
@@ -24,7 +25,7 @@ def ancestors(workspace: Workspace, stage: Stage) -> list[Stage]:
 
 
 def release_context(workspace: Workspace, stage: Stage) -> dict[str, Any]:
-    """``job.context`` of a release stage: recipe, lineage, funnel, sources."""
+    """``job.context`` of a release stage: recipe, lineage, funnel, sources, benchmarks."""
     recipe = workspace.recipe
     above = ancestors(workspace, stage)
     return {
@@ -38,20 +39,22 @@ def release_context(workspace: Workspace, stage: Stage) -> dict[str, Any]:
         },
         "lineage": {s.name: _lineage(workspace, s) for s in above if s.is_generation},
         "funnel": [_funnel(workspace, s) for s in above],
-        "sources": {
-            s.source: {
-                "hub": recipe.sources[s.source].hub,
-                "licence": recipe.sources[s.source].licence,
-                "sha256": workspace.pin(s.source).sha256,
-                "revision": workspace.pin(s.source).revision,
-                "rows": workspace.pin(s.source).rows,
-            }
-            for s in above
-            if s.source
-        },
+        "sources": _sources(workspace, above, is_benchmark=False),
+        "benchmarks": _sources(workspace, above, is_benchmark=True),
         "versions": {s.name: workspace.entry(s.name, reader=stage.name).version for s in above},
         "facts": {s.name: dict(_version(workspace, s).facts) for s in above},
     }
+
+
+def _sources(workspace: Workspace, above: Sequence[Stage], *, is_benchmark: bool) -> dict[str, Any]:
+    names = [s.source for s in above if s.source and workspace.recipe.sources[s.source].is_benchmark == is_benchmark]
+    return {name: _source(workspace, name) for name in names}
+
+
+def _source(workspace: Workspace, name: str) -> dict[str, Any]:
+    source, pin = workspace.recipe.sources[name], workspace.pin(name)
+    content = {"sha256": pin.sha256, "revision": pin.revision, "rows": pin.rows}
+    return {"hub": source.hub, "licence": source.licence} | content
 
 
 def _lineage(workspace: Workspace, stage: Stage) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from typing import Any
 import duckdb
 
 from assets.generation.prompts import PromptFolder
-from assets.seeds.sources import Pinned, SourceSpec, resolve
 from dagster_project.language.lock import read_lock
 from dagster_project.language.resolved import Recipe, Ref, Stage
 from dagster_project.running.roles import Roles
@@ -24,6 +23,7 @@ from dagster_project.running.spending import Spent
 from resources.errors import StoreError
 from resources.requests.index import Keys
 from resources.requests.store import RequestStore
+from resources.sources.source import Pinned, SourceSpec, resolve
 from resources.sql import Part, View, open_session
 from resources.store import Entry, Environment, Store, Version
 
@@ -111,7 +111,11 @@ class Workspace:
         """A source as the seeds station takes it; a bundled file is a path like any other."""
         source = self.recipe.sources[name]
         path = self.recipe.folder / source.bundled if source.bundled else source.path
-        words = {f.name: getattr(source, f.name) for f in fields(source) if f.name not in ("place", "bundled", "rows")}
+        words = {
+            f.name: getattr(source, f.name)
+            for f in fields(source)
+            if f.name not in ("place", "bundled", "rows", "is_benchmark")
+        }
         return SourceSpec.of({**words, "path": path, "where": str(source.place)})
 
     @cached_property

@@ -19,8 +19,8 @@ from resources.errors import SqlFileError
 from resources.sql_types import PARAM_WORDS, TYPE_WORDS, python_type, sql_word
 
 DECISION = {"kept": "BOOLEAN", "rule": "VARCHAR", "reason": "VARCHAR", "detail": "VARCHAR"}
-"""Columns that a select adds under the laws filter and group: they say which rows stay, and why the others do not."""
-DECIDING_LAWS = frozenset({"filter", "group"})
+"""Columns that a select adds under the laws filter, spread and group: which rows stay, and why the others do not."""
+DECIDING_LAWS = frozenset({"filter", "group", "spread"})
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -45,6 +45,7 @@ class LawWords(Words):
 
     filter: LawBody | None = None
     map: LawBody | None = None
+    spread: LawBody | None = None
     group: LawBody | None = None
     union: LawBody | None = None
     split: LawBody | None = None
@@ -179,7 +180,7 @@ def _check_types(header: Header, places: Places) -> None:
 def _check_law(header: Header, places: Places) -> None:
     law = header.law.law()
     if law is None:
-        fix = "Write one of: filter, map, group, union, split"
+        fix = "Write one of: filter, map, spread, group, union, split"
         raise places.error("a file has exactly one law", "law", fix=fix)
     loc = ("law", law.name)
     if law.input not in header.inputs:

@@ -1,7 +1,7 @@
 """A SQL file as a kind: settings from its parameters, inputs and outputs from its contract, and the run itself.
 
 The select runs once, sorted; its rows stream to the store in Arrow batches. Memory is one batch and DuckDB's sort,
-which spills. Under the laws filter and group the same stream also holds the rejects.
+which spills. Under the laws that decide the same stream also holds the rejects.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ _Schemas = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 def _columns(select: str, schemas: _Schemas, names: tuple[str, ...]) -> tuple[tuple[str, tuple[Origin, ...]], ...]:
     schema = {name: dict(found) for name, found in schemas}
     try:
-        nodes = lineage(None, select, schema=schema, dialect=DIALECT)
+        # Untrimmed: a trimmed select is copied for each column, which is most of the time, and nobody reads it.
+        nodes = lineage(None, select, schema=schema, dialect=DIALECT, trim_selects=False)
     except (SqlglotError, ValueError, KeyError, RecursionError):
         return ()
     assert isinstance(nodes, dict)

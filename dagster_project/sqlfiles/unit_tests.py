@@ -7,6 +7,7 @@ an expected row is compared only in the columns that it names.
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,6 +140,10 @@ def _value(value: Any, kind: pa.DataType) -> Any:
         return None
     if kind == pa.uuid():
         return uuid.UUID(int=value) if isinstance(value, int) else uuid.UUID(value)
+    if pa.types.is_list(kind):
+        if not isinstance(value, list):
+            raise TypeError("no list")
+        return [_value(item, kind.value_type) for item in value]
     if pa.types.is_string(kind) and not isinstance(value, str):
         return str(value)
     return pa.scalar(value, kind).as_py()
@@ -169,6 +174,11 @@ def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if kind == pa.uuid():
         raw = pa.array([None if value is None else value.bytes for value in values], pa.binary(16))
         return pa.ExtensionArray.from_storage(pa.uuid(), raw)
+    if pa.types.is_list(kind):
+        items = _column([item for value in values if value is not None for item in value], kind.value_type)
+        ends = itertools.accumulate((len(value or ()) for value in values), initial=0)
+        missing = pa.array([value is None for value in values], pa.bool_())
+        return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), items, mask=missing)
     return pa.array(values, kind)
 
 

@@ -9,7 +9,13 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
-from dagster_project.metadata import after_build, answers_of_version, funnel_markdown, measured_of_build
+from dagster_project.metadata import (
+    after_build,
+    answers_of_version,
+    contamination_of_version,
+    funnel_markdown,
+    measured_of_build,
+)
 from dagster_project.pictures import INLINE
 from dagster_project.running.outcome import Outcome, RequestCounts
 from dagster_project.running.throughput import Point
@@ -213,3 +219,9 @@ def test_what_was_measured_is_numbers_and_escaped_texts() -> None:
     assert record.data["ms"] == 7.123
     assert "\x1b" not in record.data["text"]
     assert len(record.data["text"]) <= 170
+
+
+def test_counts_of_a_comparison_are_numbers_and_their_names_are_made_safe() -> None:
+    found = contamination_of_version({"problems removed": 3, "removed, in \x1b[31mx\ny": 2})
+    assert list(found.values()) == [3, 2]
+    assert all(name.isprintable() for name in found)

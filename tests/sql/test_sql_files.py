@@ -16,12 +16,25 @@ from hypothesis import strategies as st
 
 from assets.answers.key import canonical_key
 from assets.answers.vote import vote
-from assets.schemas import ANSWER, CLUSTER, EXPECTED, GENERATED_PROBLEM, PROBLEM, SOLUTION
+from assets.schemas import (
+    ANSWER,
+    BENCHMARK,
+    CLUSTER,
+    EXPECTED,
+    GENERATED_PROBLEM,
+    JUDGED,
+    NEIGHBOUR,
+    OVERLAP,
+    PAIR,
+    PROBLEM,
+    SOLUTION,
+)
 from dagster_project.data_tests import header_checks
 from dagster_project.sqlfiles.contract import check
 from dagster_project.sqlfiles.kind import load_sql_kind
 from dagster_project.sqlfiles.lineage import columns
 from dagster_project.sqlfiles.unit_tests import run_rows, run_unit_test
+from resources.errors import SqlFileError
 
 FOLDER = Path(__file__).parents[2] / "sql"
 FILES = sorted(FOLDER.glob("*.sql"))
@@ -29,6 +42,14 @@ UNIT_TESTS = [(path, index) for path in FILES for index in range(len(load_sql_ki
 UPSTREAM: dict[str, dict[str, Any]] = {
     "distinct_problems": {"problems": [PROBLEM, PROBLEM]},
     "new_problems": {"generated": [GENERATED_PROBLEM, GENERATED_PROBLEM], "known": [PROBLEM]},
+    "contamination_pairs": {
+        **{"problems": GENERATED_PROBLEM, "benchmarks": [BENCHMARK, BENCHMARK]},
+        **{"overlaps": OVERLAP, "neighbours": NEIGHBOUR},
+    },
+    "decontaminated_problems": {
+        **{"problems": GENERATED_PROBLEM, "benchmarks": [BENCHMARK]},
+        **{"overlaps": OVERLAP, "neighbours": NEIGHBOUR, "judged": JUDGED},
+    },
     "majority_answer": {"answers": ANSWER, "clusters": CLUSTER},
     "graded_solutions": {
         **{"solutions": [SOLUTION, SOLUTION], "answers": [ANSWER, ANSWER], "expected": [EXPECTED]},
@@ -73,9 +94,24 @@ def test_new_problems_keep_the_columns_of_generated_problems() -> None:
     assert [(field.name, field.type) for field in schema] == [(f.name, f.type) for f in GENERATED_PROBLEM]
 
 
+def test_pairs_are_what_the_judge_reads_and_clean_problems_are_problems() -> None:
+    for stem, schema in (("contamination_pairs", PAIR), ("decontaminated_problems", PROBLEM)):
+        found = load_sql_kind(FOLDER / f"{stem}.sql").outputs(None)["rows"]
+        assert [(field.name, field.type) for field in found] == [(f.name, f.type) for f in schema]
+
+
+def test_a_problem_that_was_never_compared_stops_the_stage() -> None:
+    kind = load_sql_kind(FOLDER / "decontaminated_problems.sql")
+    row = {"problem_id": uuid.UUID(int=1), "problem": "x", "problem_source": "new"}
+    with pytest.raises(SqlFileError, match="the problem 00000000-0000-0000-0000-000000000001 was not compared"):
+        run_rows(kind, kind.settings_type(), {"problems": [row]})
+
+
 def test_code_versions_are_pinned() -> None:
     """A changed value means that every user's stage of this kind is built again: change it on purpose."""
     assert {path.stem: load_sql_kind(path).code_version for path in FILES} == {
+        "contamination_pairs": "6d067f34b7a5c51fa902951c58261a76",
+        "decontaminated_problems": "dd058526ff98ec68fb933c785c30090e",
         "distinct_problems": "3e439b3c1bb788f78e767710e37a133c",
         "distinct_solutions": "6686f6414752dba95333613e7ef6eb32",
         "fair_order": "db13f947e010e4d2723fb33b01c42afc",

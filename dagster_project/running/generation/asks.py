@@ -83,6 +83,15 @@ def keyed_asks(
             yield with_keys(batch, asks, weights)
 
 
+def trial_asks(workspace: Workspace, stage: Stage, table: Table) -> Iterator[KeyedAsks]:
+    """The requests of the first wave of the stage's trial, if a build over ``table`` would have one."""
+    kind = generation_kind(stage)
+    rows = kind.trial(stage.settings) if table.row_count else None
+    if rows is not None:
+        asks = kind.next_requests(rows, COMPLETED.empty_table(), stage.settings, workspace.prompts)
+        yield with_keys(Batch(-1, 0, rows), asks, weights_id(workspace, stage))
+
+
 def with_keys(batch: Batch, asks: Sequence[Ask], weights: str) -> KeyedAsks:
     """``asks`` with the keys that they have under ``weights``."""
     bases = [base_key(weights, ask.prompt, ask.sampling, ask.salt) for ask in asks]

@@ -75,6 +75,10 @@ def finish(run: GenerationRun, staging: Staging, facts: dict[str, Any]) -> None:
         **{f"{word}_tokens": histogram.total for word, histogram in tokens.items()},
     }
     shown = {f"{word} tokens": histogram.bars() for word, histogram in tokens.items() if histogram.count}
+    if run.trial is not None:
+        for name, table in run.trial.tables.items():
+            staging.writers[name].write(table)
+        facts |= run.trial.facts
     if shown:
         facts["histograms"] = {**facts.get("histograms", {}), **shown}
 

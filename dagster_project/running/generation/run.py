@@ -6,7 +6,7 @@ to finish. Which row asked for what lies in a scratch file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,12 @@ from dagster_project.language.resolved import Stage
 from dagster_project.planning.costs import counts_gpus, stage_plan
 from dagster_project.planning.limits import refuse_stage
 from dagster_project.planning.plan import StagePlan
-from dagster_project.running.generation.answer import answer
-from dagster_project.running.generation.asks import (
-    KeyedAsks,
-    generation_kind,
-    keyed_asks,
-    shape,
-    weights_id,
-    with_keys,
-)
-from dagster_project.running.generation.count import count_wave, requests_to_do
-from dagster_project.running.generation.finish import finish, rows_with_completions
+from dagster_project.running.generation.asks import generation_kind, shape, weights_id
+from dagster_project.running.generation.count import Wave
+from dagster_project.running.generation.finish import finish
 from dagster_project.running.generation.state import GenerationRun
+from dagster_project.running.generation.trial import run_trial
+from dagster_project.running.generation.waves import ask_in_waves
 from dagster_project.running.outcome import Progress, RequestCounts
 from dagster_project.running.spending import Meter
 from dagster_project.running.throughput import Throughput
@@ -67,9 +61,7 @@ def run_generation(
     meter = _meter(workspace, stage, run_id)
     run = GenerationRun(workspace, stage, table, scratch, progress, meter)
     try:
-        for number in range(run.kind.waves):
-            if not _wave(run, number, session, announce):
-                break
+        ask_in_waves(run, session, lambda wave: _before_asking(run, wave, session, announce))
     finally:
         meter.close(run.counts)
         run.requests.flush()
@@ -78,31 +70,13 @@ def run_generation(
     return run.counts, run.throughput
 
 
-def _wave(run: GenerationRun, number: int, session: duckdb.DuckDBPyConnection, announce: Announce) -> bool:
-    """One wave over the whole stage. False when no row asked for anything."""
-    if number:
-        run.requests.seal()
-    run.requests.refresh()  # what other builds have answered meanwhile is not asked again
-    wave = count_wave(run, number, _asked(run, number), session)
-    run.progress.requests(run.stage.name, run.counts)
-    if number == 0 and wave.to_do:
+def _before_asking(run: GenerationRun, wave: Wave, session: duckdb.DuckDBPyConnection, announce: Announce) -> None:
+    """The first wave is counted: say what it will take, hold it against the limits, and try the model out."""
+    if wave.to_do:
         plan = stage_plan(run.workspace, run.stage, run.counts)
         announce(plan)
         refuse_stage(plan, run.workspace, counts_gpus=counts_gpus(run.role))
-    if wave.to_do:
-        answer(run, requests_to_do(run, wave, _asked(run, number)))
-    return wave.asks > 0
-
-
-def _asked(run: GenerationRun, number: int) -> Iterator[KeyedAsks]:
-    """What the rows ask for in wave ``number``; the same each time, until the next wave begins."""
-    if number == 0:
-        yield from keyed_asks(run.workspace, run.stage, run.table)
-        return
-    for batch, completed in rows_with_completions(run, waves=number):
-        asks = run.kind.next_requests(batch.rows, completed, run.stage.settings, run.workspace.prompts)
-        if asks:
-            yield with_keys(batch, asks, run.weights)
+    run_trial(run, session)
 
 
 def _meter(workspace: Workspace, stage: Stage, run_id: str) -> Meter:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from assets.kinds import GenerationKind, Table
+from assets.kinds import GenerationKind, Table, Trial
 from dagster_project.language.resolved import Role, Stage
 from dagster_project.running.generation.asks import generation_kind, weights_id
 from dagster_project.running.outcome import Progress, RequestCounts
@@ -70,6 +70,8 @@ class GenerationRun:
     """By the number of the request."""
     in_flight: set[bytes] = field(default_factory=set)
     throughput: Throughput = field(default_factory=Throughput)
+    trial: Trial | None = None
+    """What the stage keeps of its trial, once that is over."""
     failed_here: dict[bytes, int] = field(default_factory=dict)
     """Requests that failed in this build -> how often. Few: above a share of them the stage stops."""
     numbers: Iterator[int] = field(default_factory=itertools.count)

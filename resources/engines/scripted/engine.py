@@ -20,6 +20,7 @@ from pydantic import Field
 
 from resources.engines.options import EngineOptions
 from resources.engines.protocol import TICK_S, EngineRequest, EngineResult, Prompt, Sampling
+from resources.engines.scripted import judge as scripted_judge
 from resources.engines.scripted import text as scripted_text
 from resources.identity import canonical_json, digest128, hash_json
 
@@ -81,6 +82,10 @@ class ScriptedOptions(EngineOptions):
     unchanged_problems: Share = Field(0.02, description="Share of new problems that repeat their seed.")
     duplicate_problems: Share = Field(0.03, description="Share of new problems from a pool of 16 for all seeds.")
 
+    judge_cue: str = Field("True or False.", description="A prompt that ends with this asks for a verdict.")
+    missing_verdicts: Share = Field(0.03, description="Share of verdicts that say neither True nor False.")
+    wrong_verdicts: Share = Field(0.002, description="Share of verdicts that say the other word.")
+
     transient_failures: Share = Field(0.0, description="Share of samples that fail at first.")
     failing_attempts: int = Field(1, description="How often in one process a transient one fails.", ge=1)
     lasting_failures: Share = Field(0.0, description="Share of samples that fail at every attempt.")
@@ -106,6 +111,8 @@ class _Task(NamedTuple):
     problem: str
     step: scripted_text.Sum
     is_augmentation: bool
+    verdict: bool | None
+    """Of a prompt that asks for one: whether its two problems are the same."""
     prompt_tokens: int
 
 
@@ -193,6 +200,7 @@ class ScriptedEngine:
             problem=problem,
             step=scripted_text.read_sum(problem),
             is_augmentation=is_augmentation,
+            verdict=scripted_judge.verdict(asked) if stripped.endswith(options.judge_cue) else None,
             prompt_tokens=tokens,
         )
 
@@ -216,6 +224,8 @@ class ScriptedEngine:
             text = task.choices[draws[0] % len(task.choices)]
         elif draws[13] < options.hostile * _UNIT:
             text = _HOSTILE[draws[12] % len(_HOSTILE)]
+        elif task.verdict is not None:
+            text = self._verdict(task.verdict, draws)
         elif task.is_augmentation:
             text = self._problem(task, draws)
         else:
@@ -262,6 +272,14 @@ class ScriptedEngine:
             return scripted_text.new_problem_text("", (0, few, few * 7, few * 11, few * 3))
         return scripted_text.new_problem_text(task.problem, draws)
 
+    def _verdict(self, is_same: bool, draws: Sequence[int]) -> str:
+        options = self._options
+        chance = draws[5] / _UNIT
+        if chance < options.missing_verdicts:
+            return scripted_judge.no_verdict(draws[6])
+        is_wrong = chance - options.missing_verdicts < options.wrong_verdicts
+        return scripted_judge.say(is_same != is_wrong, draws[6])
+
     def _solution(self, task: _Task, draws: Sequence[int]) -> str:
         options = self._options
         if draws[10] < options.repeated * _UNIT:
@@ -289,7 +307,8 @@ class ScriptedEngine:
         options, sampling = self._options, task.request.sampling
         text = _before_stop(text, sampling)
         limit = sampling.max_tokens * options.characters_per_token
-        if not (task.is_augmentation or task.choices) and (draws[12] >> 16) < options.cut * 65_536:
+        is_solution = not (task.is_augmentation or task.choices or task.verdict is not None)
+        if is_solution and (draws[12] >> 16) < options.cut * 65_536:
             limit = min(limit, len(text) // 2)
         return (text[:limit], True) if limit < len(text) else (text, False)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import assets.recipes
+from assets.contamination.benchmark import COLUMNS, problem_of
 from assets.schemas import normalise_problem
 from assets.seeds import gsm8k, math
 from assets.seeds.rows import Seed
@@ -65,6 +66,28 @@ def test_the_seeds_are_read_by_their_parser(path: str, parse: Callable[[Mapping[
     seeds = [parse(row) for row in rows(path)]
     assert len({normalise_problem(seed.problem) for seed in seeds}) == 20
     assert all(seed.reference_solution and seed.expected_answer for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    ("path", "count"),
+    [("quickstart/benchmark.jsonl", 41)]
+    + [
+        (f"openmathinstruct2/benchmarks/{name}.jsonl", count)
+        for name, count in {
+            "gsm8k_test": 10,
+            "math_test": 7,
+            **dict.fromkeys(["amc23", "aime24", "omni_math", "olympiad_bench", "college_math"], 6),
+        }.items()
+    ],
+)
+def test_bundled_benchmarks_are_read_whole_and_are_no_seeds(path: str, count: int) -> None:
+    found = {problem_of(row, COLUMNS) for row in rows(path)}
+    assert len(found) == len(rows(path)) == count
+    recipe = path.partition("/")[0]
+    seeds = [RECIPES / recipe / "problems.jsonl", *(RECIPES / recipe).glob("seeds/*.jsonl")]
+    texts = {problem_of(row, COLUMNS) for file in seeds if file.is_file() for row in rows(str(file))}
+    assert texts
+    assert not found & texts
 
 
 def test_calculator_notes_and_answers_of_the_gsm8k_seeds_are_right() -> None:

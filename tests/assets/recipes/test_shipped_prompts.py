@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import assets.recipes
+from assets.contamination.judge import read_verdict
+from assets.contamination.judge_kind import Judge
 from assets.generation.augment import Augment
 from assets.generation.new_problem import NoProblem, read_new_problem
 from assets.generation.prompts import PromptFile
@@ -44,12 +46,13 @@ AUGMENT = [
     Shipped("openmathinstruct2", "augment_gsm8k", 8),
     Shipped("quickstart", "augment", 4),
 ]
+JUDGE = Shipped("openmathinstruct2", "judge", 0)
 PROBLEM = "Ann has 21 plums and gets 4 more. How many plums does Ann have altogether?"
 
 
 def test_every_prompt_file_is_held_by_this_table() -> None:
     files = {f"{path.parents[1].name}/{path.stem}" for path in RECIPES.glob("*/prompts/*.yaml")}
-    assert files == {shipped.id for shipped in [*SOLVE, *AUGMENT]}
+    assert files == {shipped.id for shipped in [*SOLVE, *AUGMENT, JUDGE]}
 
 
 @pytest.mark.parametrize("shipped", [*SOLVE, *AUGMENT], ids=lambda shipped: shipped.id)
@@ -105,3 +108,16 @@ def test_the_scripted_engine_knows_what_is_asked(shipped: Shipped, tmp_path: Pat
         found = [read_new_problem(text, PROBLEM, is_cut=False) for text in texts]
         assert 0 < sum(isinstance(item, NoProblem) for item in found) < 40
         assert not any("boxed" in item for item in found if isinstance(item, str))
+
+
+@pytest.mark.parametrize(("other", "is_same"), [(PROBLEM.replace("Ann", "Eve"), True), (PROBLEM + " 3?", False)])
+def test_the_judge_is_asked_for_one_word_about_both_problems(other: str, is_same: bool, tmp_path: Path) -> None:
+    prompt = JUDGE.load()
+    assert (prompt.words.mode, prompt.variables) == ("chat", Judge.prompt_variables)
+    asked = prompt.render({"first": PROBLEM, "second": other})
+    assert asked.messages[-1][1].endswith("Answer with one word, True or False.")
+    engine = make_engine("scripted", {"missing_verdicts": 0, "wrong_verdicts": 0}, "test", tmp_path)
+    request = EngineRequest(0, asked, Sampling(temperature=1.0, stop=prompt.stop), seed_base=7, first=0, count=50)
+    texts = {result.text or "" for result in answers(engine.stream([request]))}
+    assert len(texts) > 3, "a judge says it in several ways"
+    assert {read_verdict(text) for text in texts} == {str(is_same).lower()}

@@ -39,6 +39,8 @@ class World:
     """Split -> solutions in the order of their rank."""
     context: dict[str, Any] = field(default_factory=dict)
     edges: list[dict[str, Any]] = field(default_factory=list)
+    contamination: dict[str, dict[str, pa.Table]] | None = None
+    """Its two inputs, as :meth:`tables` gives the others."""
     tweak: Callable[[dict[str, dict[str, pa.Table]]], None] = lambda tables: None
     """Changes the tables after they are made: what no sound build would give."""
 
@@ -201,6 +203,8 @@ def run_release(
 ) -> Released:
     """One release of ``world`` under ``base``."""
     tables = world.tables()
+    if world.contamination is not None:
+        tables |= world.contamination
     world.tweak(tables)
     paths = write_tables(base / "inputs", tables)
     kind = Folder()
@@ -246,4 +250,7 @@ def session_over(
             views[formal] = View(schema, paths=list(paths[formal].values()))
         else:
             views[formal] = View(schema, parts=[Part(n, [paths[formal][n]], t.schema) for n, t in parts.items()])
+    for formal, declared in Folder.inputs.items():
+        if declared.optional and formal not in views:
+            views[formal] = View(declared.schema, parts=[])
     return open_session(memory_limit=memory, threads=threads, temp=spill, views=views)

@@ -13,7 +13,7 @@ import pytest
 
 from assets.kinds import Job, Settings, TableKind
 from assets.seeds.kinds import Problems
-from assets.seeds.sources import SourceSpec
+from resources.sources.source import SourceSpec
 
 
 @dataclass

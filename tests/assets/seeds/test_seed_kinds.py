@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from assets.schemas import problem_id, seed_row_id
 from assets.seeds.kinds import Gsm8k, Math, Problems
-from assets.seeds.sources import SourceSpec
 from resources.errors import SeedError
 from resources.identity import hash_json
+from resources.sources.source import SourceSpec
 
 RunSeeds = Callable[..., Any]
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from assets.seeds import gsm8k, math, problems
-from assets.seeds.rows import MAX_ROW_BYTES, BadRow, Seed
+from assets.seeds.rows import Seed
+from resources.sources.rows import MAX_ROW_BYTES, BadRow
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ class Seeds(Fake):
     law = Law("source", id="id")
 
 
+class Benchmarks(Fake):
+    name = "fake/benchmark"
+    law = Law("source", id="id")
+    reads_benchmarks = True
+
+
 class UnionSettings(Settings):
     limit: int | None = Field(None, description="Most rows.", ge=1)
 
@@ -151,7 +157,7 @@ class TinyOptions(BaseModel):
     size: int = Field(1, description="Size.", ge=1)
 
 
-KINDS: list[Kind] = [Seeds(), Union(), Counted(), Solve(), Vote(), Merge(), Join(), Prefix(), Folder()]
+KINDS: list[Kind] = [Seeds(), Benchmarks(), Union(), Counted(), Solve(), Vote(), Merge(), Join(), Prefix(), Folder()]
 
 FILES: Mapping[str, str] = {
     "mathloom.toml": '[project]\nstore = "store"\n\n[recipes.demo]\nfolder = "demo"\nprofile = "local"\n',

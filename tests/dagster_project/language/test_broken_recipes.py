@@ -118,8 +118,8 @@ CASES = [
         R,
         "stages:\n  red: {kind",
         "stages: {}\nx:\n  red: {kind",
-        "recipe.yaml:11: unknown key 'x'. The keys are: recipe, title, description, owners, sources, roles, stages, "
-        "checks, splits, release\nrecipe.yaml:10: `stages` has fewer than 1 entries. Correct it",
+        "recipe.yaml:11: unknown key 'x'. The keys are: recipe, title, description, owners, sources, benchmarks, "
+        "roles, stages, checks, splits, release\nrecipe.yaml:10: `stages` has fewer than 1 entries. Correct it",
     ),
     # -- stages
     Case(
@@ -142,7 +142,7 @@ CASES = [
         R,
         "fake/merge",
         "zzz",
-        "recipe.yaml:28: unknown kind 'zzz'. The kinds are: fake/counted, fake/join, "
+        "recipe.yaml:28: unknown kind 'zzz'. The kinds are: fake/benchmark, fake/counted, fake/join, "
         "fake/merge, fake/seeds, fake/solve, fake/union, fake/vote, release/folder, sql/split_prefix",
     ),
     Case(
@@ -304,8 +304,8 @@ CASES = [
         R,
         "{colour: sources}",
         "{colour: source}",
-        "recipe.yaml:17: `stages.from_{colour}.for_each.colour` is 'source', and must be 'sources' or a list. "
-        "Correct the value",
+        "recipe.yaml:17: `stages.from_{colour}.for_each.colour` is 'source', and must be 'sources' or 'benchmarks' or "
+        "a list. Correct the value",
     ),
     Case(
         "two stages of one name",

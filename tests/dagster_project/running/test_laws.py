@@ -35,6 +35,7 @@ class Case:
 
 FILTER = Law("filter", "given", "id")
 GROUP = Law("group", "given", "id", members="members")
+SPREAD = Law("spread", "given", "id", out_id="of")
 SPLIT = Law("split", "given", "id", order="rank")
 EXPAND = Law("expand", "given", "id")
 UUID = "id uuid"
@@ -55,6 +56,15 @@ def group_case(name: str, rows: list[tuple[str, int]], broken: str | None) -> Ca
         "out_rejects": (UUID, ids(2)),
     }
     return Case(f"group {name}", GROUP, tables, {}, broken)
+
+
+def spread_case(name: str, rows: tuple[int, ...], rejects: tuple[int, ...], broken: str | None) -> Case:
+    tables: dict[str, Any] = {
+        "given": (UUID, ids(1, 2, 3)),
+        "out_rows": ("of uuid", ids(*rows)),
+        "out_rejects": (UUID, ids(*rejects)),
+    }
+    return Case(f"spread {name}", SPREAD, tables, {}, broken)
 
 
 def split_case(name: str, rows: tuple[int, ...], broken: str | None) -> Case:
@@ -117,6 +127,11 @@ CASES = [
     group_case("kept", [(IDS[1], 3)], None),
     group_case("wrong members", [(IDS[1], 2)], "members"),
     group_case("lost group", [], "a group vanished"),
+    spread_case("once and often", (1, 1, 3), (2,), None),
+    spread_case("lost a row", (1, 1), (2,), "vanished"),
+    spread_case("invented a row", (1, 2, 4), (3,), "appeared"),
+    spread_case("kept and rejected", (1, 1, 2), (2, 3), "is both in rows and rejected"),
+    spread_case("rejected twice", (1,), (2, 2, 3), "is both in rows and rejected"),
     split_case("prefix", (1, 2), None),
     split_case("all", (1, 2, 3), None),
     split_case("not a prefix", (1, 3), "missing from the prefix"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from resources.engines.catalog import make_engine
 from resources.engines.protocol import Engine, EngineRequest, EngineResult, Prompt, Sampling, answers
+from resources.engines.scripted.judge import verdict
 from resources.engines.scripted.text import Sum, near_miss, new_problem_text, read_problem, read_sum
 
 EXAMPLES = "Problem:\nOne and one?\n\nSolution:\nIt is $\\boxed{2}$.\n\n\n"
@@ -271,3 +272,11 @@ def test_choices_are_held_to_and_other_grammars_refused_for_good() -> None:
     for grammar in ('{"regex":"[ab]+"}', '{"choice":[]}', '{"choice":"yes"}', "nonsense", "[]"):
         refused = results(scripted(), request(grammar))
         assert all(result.is_permanent and "choices only" in str(result.failure) for result in refused)
+
+
+def test_problems_with_the_same_numbers_and_many_words_in_common_are_judged_the_same() -> None:
+    asked = "First problem:\nA has 3 pens.\n\nSecond problem:\n{}\n\nAre they the same? True or False."
+    assert verdict(asked.format("B has 3 pens."))
+    assert not verdict(asked.format("B has 4 pens."))
+    assert not verdict(asked.format("How many sides have 3 squares?"))
+    assert not verdict("no problems at all: True or False.\n\nAre they")

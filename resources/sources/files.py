@@ -1,4 +1,4 @@
-"""Reads local seed files row by row: JSON Lines (gzip too), CSV, Parquet. Bounded memory, whatever the file holds.
+"""Reads local files row by row: JSON Lines (gzip too), CSV, Parquet. Bounded memory, whatever the file holds.
 
 A row that cannot be read is a :class:`SourceRow` with a fault, and reading goes on; only a file that is no such file at
 all is an error. What the fields mean is the parsers' part.
@@ -20,8 +20,8 @@ from typing import IO, Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.seeds.rows import MAX_ROW_BYTES, BadRow
 from resources.errors import SeedError
+from resources.sources.rows import MAX_ROW_BYTES, BadRow
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets.seeds.files import read_file
-from assets.seeds.rows import MAX_ROW_BYTES
 from resources.errors import SeedError
+from resources.sources.files import read_file
+from resources.sources.rows import MAX_ROW_BYTES
 
 NEEDED = ("problem", "expected_answer")
 GOOD = b'{"problem": "1 + 1?", "expected_answer": "2"}'

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from assets.seeds.sources import Pinned, SourceSpec, open_rows, pin, resolve
 from resources import hub
 from resources.errors import SeedError
+from resources.sources.source import Pinned, SourceSpec, open_rows, pin, resolve
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40

@@ -1,7 +1,7 @@
-"""Opens a source as a stream of rows, and pins what it holds, so that a build knows when its seeds have changed.
+"""Opens a source as a stream of rows, and pins what it holds, so that a build knows when it has changed.
 
 ``bundled`` is an absolute path here; the recipe language puts the recipe's folder before it. Formats are in ``files``,
-the Hub in ``resources.hub``, the meaning of fields in the parsers.
+the Hub in ``resources.hub``, the meaning of fields in the stations.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from assets.seeds.files import SourceRow, no_column, read_file
 from resources import hub
 from resources.errors import SeedError
 from resources.identity import hash_file
+from resources.sources.files import SourceRow, no_column, read_file
 
 _SEEN_COLUMNS = 200
 """Column names remembered for an error message: JSON Lines may have a new name in every row."""
@@ -22,7 +22,7 @@ _SEEN_COLUMNS = 200
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """Where seed rows come from: one of ``hub``, ``path`` and ``bundled`` is set."""
+    """Where rows come from: one of ``hub``, ``path`` and ``bundled`` is set."""
 
     name: str
     where: str = ""

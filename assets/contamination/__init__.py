@@ -1,0 +1,1 @@
+"""Finds problems that a test set holds too, and says what was found."""
