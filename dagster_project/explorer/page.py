@@ -36,6 +36,13 @@ POLICY = (
 )
 """What the browser may load. Gradio's own scripts are inline and make functions of templates."""
 
+ANSWERED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4}
+LAST: dict[str, Any] = {**ANSWERED, "trigger_mode": "always_last"}
+"""Options of searches: what is typed and chosen last counts."""
+
+EACH: dict[str, Any] = {**ANSWERED, "trigger_mode": "multiple", "concurrency_limit": 1}
+"""Options of clicks. Gradio's default drops a click that comes while another is answered; one at a time keeps order."""
+
 ANY = "any"
 PICK_LENGTH = 110
 """Characters of a benchmark problem in the list to pick from."""
@@ -173,13 +180,12 @@ class _Site:
             with gr.Column(min_width=320):
                 opened = gr.HTML(hint, js_on_load=SELECT, elem_id="ml-opened")
         wishes = [text, source, status, rule, split, least, most, shortest, longest]
-        options = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4}
         for event in (text.submit, search.click, *(one.change for one in wishes[1:5]), *(n.submit for n in wishes[5:])):
-            event(self._search, wishes, [results, page], **options)
-        before.click(self._leaf(-1), [*wishes, page], [results, page], **options)
-        after.click(self._leaf(1), [*wishes, page], [results, page], **options)
-        results.select(self._open(), None, opened, **options)
-        opened.select(self._open(), None, opened, **options)
+            event(self._search, wishes, [results, page], **LAST)
+        before.click(self._leaf(-1), [*wishes, page], [results, page], **LAST)
+        after.click(self._leaf(1), [*wishes, page], [results, page], **LAST)
+        results.select(self._open(), None, opened, **EACH)
+        opened.select(self._open(), None, opened, **EACH)
 
     def contamination(self) -> None:
         """Pick a benchmark problem, or paste one; its nearest rows and seeds."""
@@ -197,7 +203,6 @@ class _Site:
             go = gr.Button("Find nearest", variant="primary", min_width=150, scale=0, elem_id="ml-nearest")
         shown = gr.HTML(self._safely(lambda: self._report()), js_on_load=SELECT, elem_id="ml-beside")
         opened = gr.HTML("", js_on_load=SELECT)
-        options = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4}
 
         def pick(number: int | None) -> str:
             if number is None or not 0 <= number < len(picked):
@@ -205,11 +210,11 @@ class _Site:
             _, problem, named = picked[number]
             return self._near(problem, named)
 
-        choice.change(pick, choice, shown, **options)
-        go.click(lambda pasted: self._near(pasted, None), text, shown, **options)
-        text.submit(lambda pasted: self._near(pasted, None), text, shown, **options)
-        shown.select(self._open(), None, opened, **options)
-        opened.select(self._open(), None, opened, **options)
+        choice.change(pick, choice, shown, **LAST)
+        go.click(lambda pasted: self._near(pasted, None), text, shown, **LAST)
+        text.submit(lambda pasted: self._near(pasted, None), text, shown, **LAST)
+        shown.select(self._open(), None, opened, **EACH)
+        opened.select(self._open(), None, opened, **EACH)
 
     def versions(self) -> None:
         """Compare this release with another."""

@@ -182,6 +182,14 @@ def test_an_opened_row_shows_its_samples_lineage_and_request(hostile: Site) -> N
     assert "baskets of 4 pears" in tab.locator("article .ml-problem").inner_text()
 
 
+def test_of_quick_clicks_the_last_one_counts(hostile: Site) -> None:
+    tab = hostile.tab()
+    tab.evaluate("for (const row of document.querySelectorAll('#ml-list button.ml-row')) row.click()")
+    tab.wait_for_selector('article[data-open="4"]')
+    tab.evaluate("document.querySelectorAll('#ml-list button.ml-row')[2].click()")
+    tab.wait_for_selector('article[data-open="2"]')
+
+
 def test_the_keyboard_is_enough(hostile: Site) -> None:
     tab = hostile.tab()
     row(tab, "Find").click()
