@@ -80,7 +80,9 @@ def test_wheel_says_what_it_is(wheel: Path) -> None:
         [commands] = [name for name in archive.namelist() if name.endswith("/entry_points.txt")]
         assert "mathloom = dagster_project.cli:main" in archive.read(commands).decode()
     assert about["License-Expression"] == "Apache-2.0"
-    assert set(about.get_all("Provides-Extra", [])) == {"dev", "embedded", "explorer", "hub", "server", "train", "vllm"}
+    assert set(about.get_all("Provides-Extra", [])) == {
+        *("dev", "embedded", "embeddings", "explorer", "hub", "server", "train", "vllm")
+    }
 
 
 def test_installed_wheel_makes_and_builds_a_dataset(scripts: Path, environment: dict[str, str], tmp_path: Path) -> None:
