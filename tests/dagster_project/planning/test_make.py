@@ -8,7 +8,18 @@ from pathlib import Path
 from dagster_project.planning.make import roles_to_check
 from dagster_project.planning.plan import Figure, Plan, StagePlan, known
 
-ALL = ("answers", "clusters", "expected", "graded", "checked", "distinct", "fair_order", "train", "train_tiny", "release")
+ALL = (
+    "answers",
+    "clusters",
+    "expected",
+    "graded",
+    "checked",
+    "distinct",
+    "fair_order",
+    "train",
+    "train_tiny",
+    "release",
+)
 
 
 def reasons(plan: Plan) -> dict[str, tuple[str, ...]]:
