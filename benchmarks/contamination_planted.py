@@ -1,4 +1,4 @@
-"""Planted contamination and the lexical retriever: what it finds, and how alike copies, controls and others are.
+"""Planted contamination: what each stage finds, alone and together, and what it removes by mistake.
 
 Run: ``python benchmarks/contamination_planted.py`` (half a minute, on problems made here), or with ``--data FOLDER``,
 a folder of ``*_train.jsonl`` and ``*_test.jsonl`` (columns problem or question). 500 benchmark problems are planted
@@ -11,12 +11,14 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from assets.contamination.ngrams import Index
 from benchmarks.made_problems import made_problems
 from benchmarks.planting import REWORDINGS, renumbered
 from resources.embedders.lexical.embedder import LexicalEmbedder
@@ -26,6 +28,9 @@ from resources.vectors.nearest import top_k
 PLANTED = 500
 TOP = 5
 LEAST_FOUND = 0.98
+NGRAM = 13
+MAX_SIMILARITY = 0.9
+"""What the stages remove by default, where no judge decides."""
 THRESHOLDS = (0.75, 0.8, 0.85, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98)
 MADE = (13_000, 60_000)
 """Benchmark and training problems where no folder is given."""
@@ -47,19 +52,24 @@ def main() -> None:
     sys.stdout.write(f"{len(benchmark):,} benchmark problems, {len(train):,} training problems\n\n")
     sys.stdout.write(LINE.format("planted", "changed", "first", "top 5", "lowest", "5 %", "median"))
     found, alike = [], []
+    groups: dict[str, list[tuple[int, str]]] = {}
     for name, change in REWORDINGS.items():
         texts = [change(benchmark[i], random.Random(i)) for i in chosen]
         kept = [(i, t) for i, t in zip(chosen, texts, strict=True) if name == "copied" or t != benchmark[i]]
+        groups[name] = kept
         places, own = look(embedder, corpus, kept)
         found.append(places)
         alike.append(own)
         show(name, places, own)
     controls = [(i, renumbered(benchmark[i], random.Random(i))) for i in chosen]
-    places, own_controls = look(embedder, corpus, [(i, t) for i, t in controls if t != benchmark[i]])
+    groups["other numbers (controls)"] = [(i, t) for i, t in controls if t != benchmark[i]]
+    places, own_controls = look(embedder, corpus, groups["other numbers (controls)"])
     show("other numbers (controls)", places, own_controls)
     others = best(embedder.embed(train), corpus)
     recall = float(np.mean(np.concatenate(found) < TOP))
     sys.stdout.write(f"\nfound in the top {TOP}: {recall:.2%} of all copies and re-wordings\n")
+    groups["training problems"] = [(-1, text) for text in train]
+    stages(Index([pa.array(benchmark)]), embedder, corpus, groups)
     thresholds(np.concatenate(alike[1:]), own_controls, others)
     histogram(np.concatenate(alike[1:]), own_controls, others)
     raise SystemExit(recall < LEAST_FOUND)
@@ -87,6 +97,33 @@ def look(
     hits = np.flatnonzero(found.rows == own[owner])
     places[owner[hits]] = hits - found.offsets[owner[hits]]
     return places, np.einsum("ij,ij->i", vectors, corpus[own])
+
+
+def stages(
+    index: Index, embedder: LexicalEmbedder, corpus: Vectors, groups: Mapping[str, Sequence[tuple[int, str]]]
+) -> None:
+    """What each stage would remove. The judge's column is its best case: it is right about every pair that it sees.
+
+    Of training problems nobody knows which are contaminated: what the judge would say of them is not shown.
+    """
+    line = "{:<26}{:>7}{:>9}{:>9}{:>9}{:>9}{:>12}{:>12}\n"
+    head = ("removed by", "texts", "exact", "13-gram", "similar", "any", "judge sees", "and judge")
+    sys.stdout.write("\n" + line.format(*head))
+    for name, planted in groups.items():
+        texts = [text for _, text in planted]
+        overlaps = list(index.overlaps(pa.array(texts)))
+        exact = np.concatenate([found.is_exact for found in overlaps])
+        gram = np.concatenate([found.size >= NGRAM for found in overlaps])
+        similar = best(embedder.embed(texts), corpus) > MAX_SIMILARITY
+        either = exact | gram | similar
+        shares = [f"{np.mean(mask):.1%}" for mask in (exact, gram, similar, either)]
+        if planted[0][0] < 0:
+            sys.stdout.write(line.format(name, len(texts), *shares, "", ""))
+            continue
+        sees = look(embedder, corpus, planted)[0] < TOP
+        is_control = "controls" in name
+        judged = exact if is_control else exact | sees
+        sys.stdout.write(line.format(name, len(texts), *shares, f"{np.mean(sees):.1%}", f"{np.mean(judged):.1%}"))
 
 
 def best(vectors: Vectors, corpus: Vectors) -> npt.NDArray[np.float32]:
