@@ -36,23 +36,32 @@ POLICY = (
 )
 """What the browser may load. Gradio's own scripts are inline and make functions of templates."""
 
-ANSWERED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": 4}
-LAST: dict[str, Any] = {**ANSWERED, "trigger_mode": "always_last"}
-"""Options of searches: what is typed and chosen last counts."""
 
-EACH: dict[str, Any] = {**ANSWERED, "trigger_mode": "multiple", "concurrency_limit": 1}
-"""Options of clicks. Gradio's default drops a click that comes while another is answered; one at a time keeps order."""
+LAST: dict[str, Any] = {
+    "show_progress": "hidden",
+    "api_visibility": "private",
+    "concurrency_limit": 4,
+    "trigger_mode": "always_last",
+}
+"""Options of events: what is typed and chosen last counts."""
 
 ANY = "any"
 PICK_LENGTH = 110
 """Characters of a benchmark problem in the list to pick from."""
 
-SELECT = """
-element.addEventListener('click', (e) => {
+OPEN = """
+element.addEventListener('click', async (e) => {
   const button = e.target.closest('[data-doc]');
-  if (button) trigger('select', { doc: Number(button.dataset.doc), page: Number(button.dataset.page || 0) });
+  const into = document.getElementById('@INTO@');
+  if (!button || !into) return;
+  const turn = (into.dataset.turn = String(Number(into.dataset.turn || 0) + 1));
+  const asked = { doc: Number(button.dataset.doc), page: Number(button.dataset.page || 0) };
+  const answer = await server.show_problem(asked).catch(() => '<p class="ml-error">The server does not answer.</p>');
+  if (into.dataset.turn === turn) into.innerHTML = answer;
 });
 """
+"""Opens the problem of a button. Of several quick clicks the last one counts, in whatever order answers come: Gradio's
+own events lose some."""
 
 
 def make_page(place: Place, index: Index, reader: Reader) -> gradio.Blocks:
@@ -176,16 +185,14 @@ class _Site:
         hint = views.note("Open a problem to see its samples, its lineage and its requests.")
         with gr.Row(equal_height=False):
             with gr.Column(min_width=320):
-                results = gr.HTML(self._list(), js_on_load=SELECT, elem_id="ml-list")
+                results = gr.HTML(self._list(), elem_id="ml-list", **self._opens("ml-opened"))
             with gr.Column(min_width=320):
-                opened = gr.HTML(hint, js_on_load=SELECT, elem_id="ml-opened")
+                gr.HTML(f'<div id="ml-opened">{hint}</div>', **self._opens("ml-opened"))
         wishes = [text, source, status, rule, split, least, most, shortest, longest]
         for event in (text.submit, search.click, *(one.change for one in wishes[1:5]), *(n.submit for n in wishes[5:])):
             event(self._search, wishes, [results, page], **LAST)
         before.click(self._leaf(-1), [*wishes, page], [results, page], **LAST)
         after.click(self._leaf(1), [*wishes, page], [results, page], **LAST)
-        results.select(self._open(), None, opened, **EACH)
-        opened.select(self._open(), None, opened, **EACH)
 
     def contamination(self) -> None:
         """Pick a benchmark problem, or paste one; its nearest rows and seeds."""
@@ -201,8 +208,8 @@ class _Site:
             )
             text = gr.Textbox(label="Or any problem", placeholder="paste a problem", lines=2, min_width=260)
             go = gr.Button("Find nearest", variant="primary", min_width=150, scale=0, elem_id="ml-nearest")
-        shown = gr.HTML(self._safely(lambda: self._report()), js_on_load=SELECT, elem_id="ml-beside")
-        opened = gr.HTML("", js_on_load=SELECT)
+        shown = gr.HTML(self._safely(self._report), elem_id="ml-beside", **self._opens("ml-beside-opened"))
+        gr.HTML('<div id="ml-beside-opened"></div>', **self._opens("ml-beside-opened"))
 
         def pick(number: int | None) -> str:
             if number is None or not 0 <= number < len(picked):
@@ -213,8 +220,6 @@ class _Site:
         choice.change(pick, choice, shown, **LAST)
         go.click(lambda pasted: self._near(pasted, None), text, shown, **LAST)
         text.submit(lambda pasted: self._near(pasted, None), text, shown, **LAST)
-        shown.select(self._open(), None, opened, **EACH)
-        opened.select(self._open(), None, opened, **EACH)
 
     def versions(self) -> None:
         """Compare this release with another."""
@@ -264,16 +269,16 @@ class _Site:
 
         return self._safely(run)
 
-    def _open(self) -> Callable[..., str]:
-        """Annotated with Gradio's own type: that is how it knows to hand over the event."""
+    def _opens(self, into: str) -> dict[str, Any]:
+        """Options of a component whose buttons open problems in the element ``into``."""
 
-        def show(event: Any) -> str:
-            data = event._data or {}
-            doc, page = int(data.get("doc", -1)), int(data.get("page", 0))
+        def show_problem(asked: Any) -> str:
+            asked = asked[0] if isinstance(asked, list) and asked else asked
+            numbers = [asked.get(name) if isinstance(asked, dict) else None for name in ("doc", "page")]
+            doc, page = (number if isinstance(number, int) and 0 <= number < 2**31 else 0 for number in numbers)
             return self._safely(lambda: self._opened(doc, page))
 
-        show.__annotations__["event"] = self._gr.EventData
-        return show
+        return {"js_on_load": OPEN.replace("@INTO@", into), "server_functions": [show_problem]}
 
     def _opened(self, doc: int, page: int) -> str:
         opened = open_problem(self._reader, self._place, self._index, doc, page)
