@@ -10,12 +10,15 @@ import importlib
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from resources.errors import MissingExtraError, SeedError
 from resources.identity import hash_json
 
+RELEASED = ("*.parquet", "README.md", "BUILD.json")
+"""What :func:`download` takes: nothing that could run."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A full git commit. Anything else (a branch, a tag, a short hash) can move or be ambiguous."""
 
@@ -48,6 +51,26 @@ def content_hash(repository: str, commit: str, *, endpoint: str | None = None) -
     except Exception as error:
         raise _wrapped(error, repository, f"commit {commit}") from error
     return hash_json(files)
+
+
+def download(repository: str, revision: str = "main", *, endpoint: str | None = None) -> Path:
+    """Folder with the Parquet files, card and build record of a dataset at a branch, tag or commit.
+
+    They lie in the client's own cache, by commit: what is there is not downloaded again.
+
+    Raises:
+        SeedError: The repository or revision is not there, or the Hub cannot be reached.
+        MissingExtraError: ``huggingface_hub`` is not installed.
+    """
+    hub = _load("huggingface_hub", repository)
+    try:
+        return Path(
+            hub.snapshot_download(
+                repository, repo_type="dataset", revision=revision, endpoint=endpoint, allow_patterns=list(RELEASED)
+            )
+        )
+    except Exception as error:
+        raise _wrapped(error, repository, f"revision {revision!r}") from error
 
 
 def config_names(repository: str, revision: str | None = None) -> list[str]:

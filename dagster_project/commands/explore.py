@@ -13,17 +13,19 @@ import click
 
 from dagster_project.console import talk
 from dagster_project.explorer.places import Place, StageTable, is_release, place_of_folder, read_release
-from resources.errors import FileError, MathloomError, StoreError
+from resources import hub
+from resources.errors import MathloomError, StoreError
 
 if TYPE_CHECKING:
     from dagster_project.running.workspace import Workspace
     from resources.store import Version
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+"""A dataset of the Hub, with or without a tag, branch or commit."""
 
 
 @click.command()
-@click.argument("what", metavar="RECIPE|FOLDER")
+@click.argument("what", metavar="RECIPE|FOLDER|ORG/NAME[@REVISION]")
 @click.option("--profile", help="Profile to look at.")
 @click.option("--port", default=7860, show_default=True, help="Port on the loopback interface.")
 @click.option(
@@ -34,9 +36,9 @@ _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 def explore(
     what: str, profile: str | None, port: int, against: Sequence[Path], folder: Path | None, index_only: bool
 ) -> None:
-    """Look at the data of RECIPE, or of a released FOLDER, in a browser. Stop it with Ctrl-C.
+    """Look at the data of RECIPE, of a released FOLDER, or of a dataset of the Hub, in a browser. Stop it with Ctrl-C.
 
-    The first time an index is made, which later calls find again. Nothing is loaded from elsewhere.
+    The first time an index is made, which later calls find again. The page loads nothing from elsewhere.
     """
     from dagster_project.explorer.indexing import open_index
     from dagster_project.explorer.page import serve
@@ -53,15 +55,18 @@ def _place(what: str, profile: str | None, against: Sequence[Path]) -> tuple[Pla
     """What to look at, and the folder of its indexes. A folder that holds a dataset counts before a recipe."""
     folder = Path(what)
     if is_release(folder) or (folder.is_dir() and os.sep in what):
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return place_of_folder(folder, against), home / "mathloom" / "explorer"
+        return place_of_folder(folder, against), _cache()
     if _HUB_NAME.fullmatch(what):
-        raise FileError(
-            f"{what!r} is not a folder here, and datasets are not downloaded by this command",
-            where="mathloom explore",
-            fix=f"Download it first: hf download {what} --repo-type dataset --local-dir FOLDER, then explore FOLDER",
-        )
+        name, _, revision = what.partition("@")
+        talk().print(f"downloading {what}", markup=False, soft_wrap=True)
+        return place_of_folder(hub.download(name, revision or "main"), against), _cache()
     return _place_of_recipe(what, profile, against)
+
+
+def _cache() -> Path:
+    """Where indexes of datasets lie that belong to no project."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "mathloom" / "explorer"
 
 
 def _place_of_recipe(name: str, profile: str | None, against: Sequence[Path]) -> tuple[Place, Path]:

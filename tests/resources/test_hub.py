@@ -30,6 +30,9 @@ TREE = [
 ]
 
 
+SIBLINGS = [{"rfilename": name} for name in ("README.md", "data/train.parquet", "run.py")]
+
+
 class _Hub(BaseHTTPRequestHandler):
     """Answers what `dataset_info` and `list_repo_tree` ask, and 404 as the Hub says it."""
 
@@ -37,7 +40,11 @@ class _Hub(BaseHTTPRequestHandler):
         answers = {
             "/api/datasets/org/set/revision/main": {"id": "org/set", "sha": COMMIT},
             f"/api/datasets/org/set/tree/{COMMIT}": TREE,
+            f"/api/datasets/org/set/revision/{COMMIT}": {"id": "org/set", "sha": COMMIT, "siblings": SIBLINGS},
         }
+        if self.path.startswith(f"/datasets/org/set/resolve/{COMMIT}/"):
+            self._file(self.path.rpartition("/")[2])
+            return
         answer = answers.get(self.path.split("?")[0])
         self.send_response(200 if answer else 404)
         if not answer:
@@ -45,6 +52,18 @@ class _Hub(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
         self.wfile.write(json.dumps(answer or {"error": "not found"}).encode())
+
+    def do_HEAD(self) -> None:
+        self._file(self.path.rpartition("/")[2])
+
+    def _file(self, name: str) -> None:
+        self.send_response(200)
+        self.send_header("ETag", f'"{name}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(len(name)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(name.encode())
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""
@@ -131,3 +150,17 @@ def test_the_module_loads_neither_library() -> None:
     code = "import sys, resources.hub; sys.exit(bool({'datasets', 'huggingface_hub'} & sys.modules.keys()))"
     root = Path(hub.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_a_published_dataset_is_downloaded_by_its_commit(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("huggingface_hub")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = hub.download("org/set", COMMIT, endpoint=endpoint)
+    assert {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()} == {
+        "README.md": "README.md",
+        "train.parquet": "train.parquet",
+    }, "nothing that could run"
+    with pytest.raises(SeedError, match="revision 'nowhere'"):
+        hub.download("org/set", "nowhere", endpoint=endpoint)

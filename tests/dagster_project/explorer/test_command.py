@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.cli import EXIT_FAILED, EXIT_USAGE, main
+from resources import hub
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = EXIT_USAGE) -> str:
@@ -24,8 +25,15 @@ def test_the_index_can_be_made_beforehand(
     assert index.name in capsys.readouterr().err
 
 
-def test_a_name_of_the_hub_says_how_to_download_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "hf download org/name --repo-type dataset" in error_of(capsys, "org/name")
+def test_a_dataset_of_the_hub_is_downloaded_by_its_revision(
+    release_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(hub, "download", lambda *wanted: asked.append(wanted) or release_folder)
+    for name in ("org/name@v1.0.0", "org/name"):
+        assert main(["explore", name, "--index", str(tmp_path), "--index-only"]) == 0
+    assert asked == [("org/name", "v1.0.0"), ("org/name", "main")]
+    assert "downloading org/name@v1.0.0" in capsys.readouterr().err
 
 
 def test_a_folder_without_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
