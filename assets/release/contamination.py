@@ -101,7 +101,8 @@ def _said(figures: Figures) -> str:
     after = f"{solved:,} solutions of removed problems exist and are not part of this dataset. " if solved else ""
     return (
         f"{compared:,} new problems were compared with the benchmarks below, and with no others. {removed:,} "
-        f"{'was' if removed == 1 else 'were'} removed{by_rule}. {after}Seeds are compared too, and stay: they are training data on purpose."
+        f"{'was' if removed == 1 else 'were'} removed{by_rule}. {after}"
+        "Seeds are compared too, and stay: they are training data on purpose."
     )
 
 
