@@ -110,6 +110,10 @@ class Evaluator:
         found = f.root(value, degree)
         if degree % 2 == 0 and n.is_exact(value) and n.is_exact(found) and variables(radicand):
             return self._root_of_square(found, degree, radicand)
+        if degree == 2 and n.is_exact(value) and variables(radicand):
+            hidden = squares.hidden_base(radicand)
+            if hidden is not None:
+                self._side(radicand, squares.at(hidden, self.point))
         return found
 
     def _root_of_square(self, found: Number, degree: int, radicand: Tree) -> Number:

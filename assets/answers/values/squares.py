@@ -38,6 +38,19 @@ def power_base(radicand: Tree, degree: int) -> tuple[Any, tuple[str, ...]]:
     return polynomial, names
 
 
+@lru_cache(maxsize=256)
+def hidden_base(radicand: Tree) -> tuple[Any, tuple[str, ...]] | None:
+    """The polynomial whose square is ``radicand`` up to a number: the root of ``2x^2`` has a corner too. Else None."""
+    try:
+        names = tuple(sorted(variables(radicand)))
+        polynomial = _Polynomials(names).read(radicand) if len(names) <= MAX_VARIABLES else None
+        if polynomial is None or polynomial.is_constant():
+            return None
+        return (polynomial / polynomial.leading_coefficient()).sqrt(), names
+    except (Undecided, DomainError, ValueError):
+        return None
+
+
 def at(base: tuple[Any, tuple[str, ...]], point: Mapping[str, Number]) -> Number:
     """The value of a base at ``point``."""
     polynomial, names = base

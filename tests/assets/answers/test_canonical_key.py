@@ -194,3 +194,11 @@ def test_hostile_answers_are_bounded(text: str) -> None:
     assert time.perf_counter() - began < 0.25
     assert len(key.text) <= 2 * len(text) + 2_000
     assert not Path(CANARY).exists()
+
+
+@pytest.mark.parametrize(
+    ("whole", "piece"), [(r"\sqrt{2(x+500)^2}", r"\sqrt2(x+500)"), (r"\sqrt{3x^2-6x+3}", r"\sqrt3(x-1)")]
+)
+def test_the_corner_under_an_irrational_root_is_seen(whole: str, piece: str) -> None:
+    assert canonical_key(whole) != canonical_key(piece)
+    assert canonical_key(r"\sqrt{3x^2-6x+3}") == canonical_key(r"\sqrt3|x-1|")
