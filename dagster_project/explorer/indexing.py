@@ -10,7 +10,6 @@ Memory: DuckDB's limit, with spill beside the index. Time: two scans of the rele
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
@@ -277,8 +276,3 @@ def _union(tables: Sequence[StageTable], schema: pa.Schema) -> str:
         relation = f"read_parquet({files_list(table.paths)}, hive_partitioning = false)"
         selects.append(f"select {star}, '{stage}' as part, {index} as part_index from {relation}")
     return f"({' union all by name '.join(selects)})"
-
-
-def facts_as_text(index: Index) -> str:
-    """The facts for a log or a test, as JSON."""
-    return json.dumps(dict(index.facts), sort_keys=True, default=str)

@@ -6,19 +6,18 @@ all is an error. What the columns mean is the business of those who read.
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resources.errors import FileError
+from resources.lines import in_words, read_lines
 
 MAX_ROW_BYTES = 32 << 20
 """Longest line, in bytes: 128k tokens of reasoning are under 1 MB; one above 32 MB is a broken file."""
@@ -28,8 +27,6 @@ UNFINISHED = "-async"
 JSONL_ENDINGS = (".jsonl", ".ndjson", ".json", f".jsonl{UNFINISHED}")
 PARQUET_ENDING = ".parquet"
 
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _PARQUET_ROWS = 256
 """Rows decoded at once: 256 answers of a megabyte each still fit into a small machine."""
 _SHOWN = 100
@@ -101,27 +98,14 @@ def read_rows(
         yield from _parquet(path, wanted) if is_parquet(path) else _jsonl(path, parse_float)
 
 
-@contextmanager
-def file_errors(path: Path) -> Iterator[None]:
+def file_errors(path: Path) -> AbstractContextManager[None]:
     """What the system and the formats' libraries raise, as one line with a remedy."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise FileError("there is no such file", where=str(path), fix="Correct the path") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
-        line = " ".join(str(error).split())[:200]
-        raise FileError(f"the file is damaged: {line}", where=str(path), fix="Copy or write it again") from error
-    except OSError as error:
-        raise FileError(
-            f"the file cannot be read: {error.strerror or error}",
-            where=str(path),
-            fix="Check that it is a file and that you may read it",
-        ) from error
+    return in_words(path, FileError, absent="Correct the path", damaged="Copy or write it again")
 
 
 def _jsonl(path: Path, parse_float: Callable[[str], float]) -> Iterator[FileRow]:
     number = 0
-    for line, data in _lines(path):
+    for line, data in read_lines(path, MAX_ROW_BYTES, FileError, is_zipped=path.name.lower().endswith(".gz")):
         if data is not None and not data.strip():
             continue
         if number == 0 and data is not None and data.strip() in (b"[", b"[{"):
@@ -131,25 +115,6 @@ def _jsonl(path: Path, parse_float: Callable[[str], float]) -> Iterator[FileRow]
         values, fault = _object(data, parse_float)
         yield FileRow(number, line, values, fault)
         number += 1
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their numbers from 1, without their ends. None for a line above the limit, which is skipped over."""
-    is_zipped = path.name.lower().endswith(".gz")
-    with cast(IO[bytes], gzip.open(path, "rb") if is_zipped else path.open("rb")) as handle:
-        number = 0
-        while data := handle.readline(MAX_ROW_BYTES + 1):
-            number += 1
-            if number == 1 and data.startswith(_UTF16):
-                raise FileError(
-                    "the file is UTF-16", where=str(path), fix="Save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"
-                )
-            if len(data) > MAX_ROW_BYTES and not data.endswith(b"\n"):
-                while (rest := handle.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-                yield number, None
-            else:
-                yield number, (data.removeprefix(_BOM) if number == 1 else data).rstrip(b"\r\n")
 
 
 def _object(data: bytes | None, parse_float: Callable[[str], float]) -> tuple[Mapping[str, Any], str]:

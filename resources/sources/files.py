@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import csv
 import difflib
-import gzip
 import json
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resources.errors import SeedError
+from resources.lines import in_words, read_lines
 from resources.sources.rows import MAX_ROW_BYTES, BadRow
 
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _PARQUET_ROWS = 256
 """Rows decoded at once: 256 rows of a megabyte each still fit into a small machine."""
 
@@ -59,7 +55,7 @@ def read_file(path: Path, needed: Sequence[str], wanted: Sequence[str]) -> Itera
             where=str(path),
             fix="Give a .jsonl, .csv (both also .gz) or .parquet file",
         )
-    with _file_errors(path):
+    with in_words(path, SeedError, absent="Correct the path of the source", damaged="Fetch or write it again"):
         yield from rows
 
 
@@ -74,45 +70,9 @@ def no_column(missing: str, present: Collection[str], where: str) -> SeedError:
     )
 
 
-@contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
-    """What the system and the formats' libraries raise, as one line with a remedy."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise SeedError("there is no such file", where=str(path), fix="Correct the path of the source") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException) as error:
-        line = " ".join(str(error).split())[:200]
-        raise SeedError(f"the file is damaged: {line}", where=str(path), fix="Fetch or write it again") from error
-    except OSError as error:
-        raise SeedError(
-            f"the file cannot be read: {error.strerror or error}",
-            where=str(path),
-            fix="Check that it is a file and that you may read it",
-        ) from error
-
-
-def _lines(path: Path, is_zipped: bool) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their numbers from 1, without their ends. None for a line above the limit, which is skipped over."""
-    with cast(IO[bytes], gzip.open(path, "rb") if is_zipped else path.open("rb")) as handle:
-        number = 0
-        while line := handle.readline(MAX_ROW_BYTES + 1):
-            number += 1
-            if number == 1 and line.startswith(_UTF16):
-                raise SeedError(
-                    "the file is UTF-16", where=str(path), fix="Save it as UTF-8 (iconv -f UTF-16 -t UTF-8)"
-                )
-            if len(line) > MAX_ROW_BYTES and not line.endswith(b"\n"):
-                while (rest := handle.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
-                    pass
-                yield number, None
-            else:
-                yield number, (line.removeprefix(_BOM) if number == 1 else line).rstrip(b"\r\n")
-
-
 def _read_jsonl(path: Path, is_zipped: bool) -> Iterator[SourceRow]:
     row = 0
-    for number, line in _lines(path, is_zipped):
+    for number, line in read_lines(path, MAX_ROW_BYTES, SeedError, is_zipped=is_zipped):
         if line is not None and not line.strip():
             continue
         if row == 0 and line is not None and line.strip() in (b"[", b"[{"):
@@ -186,7 +146,7 @@ class _CsvLines:
     TOO_LONG = "\udcff too long"
 
     def __init__(self, path: Path, is_zipped: bool) -> None:
-        self._lines = _lines(path, is_zipped)
+        self._lines = read_lines(path, MAX_ROW_BYTES, SeedError, is_zipped=is_zipped)
         self.number = 0
 
     def __iter__(self) -> Iterator[str]:

@@ -6,8 +6,6 @@ common readings (``1/2x``, ``\sin x/2``). Lists, tuples, labels and words are :m
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from assets.answers.reading.atoms import Atoms
 from assets.answers.reading.names import GREEK, ONE_ARGUMENT
 from assets.answers.reading.tree import Tree, negative, number
@@ -188,8 +186,3 @@ class Parser(Atoms):
 
 def _times(factors: list[Tree]) -> Tree:
     return factors[0] if len(factors) == 1 else Tree("mul", tuple(factors))
-
-
-def number_of(token: str) -> Fraction:
-    """The exact rational that a decimal numeral writes."""
-    return Atoms([]).decimal(token)

@@ -44,11 +44,6 @@ def keys_of(tree: Tree) -> list[str]:
     return found if found[0] != found[1] else found[:1]
 
 
-def constant_key(tree: Tree) -> str:
-    """The key of a tree without variables."""
-    return digits.constant(value_of(tree))
-
-
 def _key(tree: Tree, sign: int) -> str:
     names = variables(tree)
     if not names:

@@ -10,7 +10,7 @@ from flint import acb, fmpq, fmpq_poly
 from assets.answers.reading.tree import Tree, variables
 from assets.answers.reading.undecided import Undecided
 from assets.answers.values import digits
-from assets.answers.values.number import Number, is_exact
+from assets.answers.values.number import Number, is_exact, to_fraction
 
 MAX_DEGREE = 12
 
@@ -57,7 +57,7 @@ def _sign(polynomial: Any, at: Fraction) -> int:
 def _middle(value: Number) -> Fraction:
     """A rational near the number: exact for exact ones, the middle of the ball otherwise."""
     if is_exact(value):
-        return Fraction(int(value.p), int(value.q))
+        return to_fraction(value)
     mantissa, exponent = value.real.mid().man_exp()
     return Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
 
