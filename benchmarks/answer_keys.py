@@ -1,16 +1,20 @@
 """Canonical keys on the labelled pairs: agreement and false merges by category, and the time of one key.
 
 Run: ``python benchmarks/answer_keys.py`` (seconds). Verdicts are those of keys alone: equal keys are equal, two decided
-keys that differ are different, the rest is open. ``--wrong`` lists every pair that is not as labelled.
+keys that differ are different, the rest is open. ``--wrong`` lists every pair that is not as labelled. ``--boxed FILE``
+counts the undecided keys of a file of your own (JSON Lines; the last box of each ``solution``).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
+from assets.answers.extract import extract_boxed
 from assets.answers.key import canonical_key
 from tests.assets.answers.labelled.pairs import Pair, labelled_pairs
 
@@ -23,6 +27,7 @@ def main() -> None:
     """Measure and print two tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wrong", action="store_true")
+    parser.add_argument("--boxed", type=Path)
     options = parser.parse_args()
     canonical_key(r"\sin\frac12+\sqrt{x}")
     pairs = labelled_pairs()
@@ -33,6 +38,8 @@ def main() -> None:
     if options.wrong:
         sys.stdout.writelines(f"{got} for {pair}\n" for pair, got in verdicts.items() if got != pair.label)
     times()
+    if options.boxed:
+        undecided(options.boxed)
 
 
 def verdict(pair: Pair) -> str:
@@ -60,6 +67,15 @@ def times() -> None:
     shown = [f"mean {sum(ms for ms, _ in found) / len(found):.3f}"]
     shown += [f"{name} {found[min(len(found) - 1, int(len(found) * share))][0]:.3f}" for name, share in at.items()]
     sys.stdout.write(f"\none key of {len(found):,}, ms: {', '.join(shown)} ({found[-1][1]})\n")
+
+
+def undecided(path: Path) -> None:
+    """The share of a file's answers that no key decides."""
+    texts = (json.loads(line)["solution"] for line in path.read_text(encoding="utf-8").splitlines())
+    answers = [answer for text in texts if (answer := extract_boxed(text))]
+    open_ones = [answer for answer in answers if canonical_key(answer).status == "undecided"]
+    share = len(open_ones) / len(answers)
+    sys.stdout.write(f"{path.name}: {len(open_ones)} of {len(answers):,} keys are undecided ({share:.2%})\n")
 
 
 def _ms(answer: str) -> float:
