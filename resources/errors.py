@@ -79,6 +79,14 @@ class BusyError(MathloomError):
     """Another build holds the lock of this environment."""
 
 
+class HubError(MathloomError):
+    """A repository of datasets refuses, cannot be reached, or has moved on since it was looked at."""
+
+
+class ReleaseError(MathloomError):
+    """A release may not go out. The message lists every reason at once."""
+
+
 class MissingExtraError(MathloomError):
     """An optional package is needed now and not installed; ``fix`` is the pip command."""
 

@@ -13,8 +13,8 @@ import click
 
 from dagster_project.console import talk
 from dagster_project.explorer.places import Place, StageTable, is_release, place_of_folder, read_release
-from resources import hub
 from resources.errors import MathloomError, StoreError
+from resources.hub import reading as hub
 
 if TYPE_CHECKING:
     from dagster_project.running.workspace import Workspace

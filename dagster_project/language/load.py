@@ -204,6 +204,7 @@ def load_recipe(
     sources = resolve_sources(document, chosen, root or folder, faults)
     roles = resolve_roles(chosen, words.roles, rooms.engines, faults)
     check_limits(chosen, roles, faults)
+    schedule = chosen.resolved_schedule(faults)
     sizes = _split_sizes(document, chosen, faults)
     stages = _Loading(document, chosen, sizes, rooms, faults).stages(list(words.roles), sources)
     faults.stop_if_any()
@@ -223,6 +224,8 @@ def load_recipe(
         prompts_folder=folder / PROMPTS,
         root=root or folder,
         limits=chosen.resolved_limits(),
+        publishing=chosen.publishing(root or folder),
+        schedule=schedule,
     )
 
 

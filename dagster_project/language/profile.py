@@ -16,8 +16,9 @@ from dagster_project.language.drafts import Located
 from dagster_project.language.faults import Faults, suggest
 from dagster_project.language.files import Document, read_yaml
 from dagster_project.language.mistakes import check_words, keys_at, report
-from dagster_project.language.resolved import Limits, Place, Price, Role
-from dagster_project.language.words import ROLE_WORDS, ProfileWords, RoleWords
+from dagster_project.language.resolved import Limits, Place, Price, Publishing, Role, Schedule
+from dagster_project.language.times import is_cron, is_timezone
+from dagster_project.language.words import ROLE_WORDS, ProfileWords, PublishWords, RoleWords, ScheduleWords
 from resources.errors import RecipeError
 
 FOLDER = "profiles"
@@ -37,10 +38,42 @@ class Profile:
     """Pairs (stage or glob, settings), in the order in which they hold: later ones replace earlier ones."""
     splits: dict[str, Located] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    publish: Located | None = None
+    """Where releases go: the nearest word, whole."""
+    schedule: dict[str, Located] = field(default_factory=dict)
 
     def resolved_limits(self) -> Limits:
         """What builds may spend."""
         return Limits(**self.limits)
+
+    def publishing(self, root: Path) -> Publishing | None:
+        """Where releases go; a folder is relative to ``root``."""
+        if self.publish is None:
+            return None
+        words = PublishWords.model_validate(self.publish.value)
+        folder = root / Path(words.folder).expanduser() if words.folder else None
+        return Publishing(self.publish.place, words.repository, folder, words.pull_request)
+
+    def resolved_schedule(self, faults: Faults) -> Schedule:
+        """When what is done without being asked; a time that is none goes to ``faults``."""
+        words = ScheduleWords.model_validate({name: written.value for name, written in self.schedule.items()})
+        if words.cron is not None and not is_cron(words.cron):
+            fix = "Write five fields: minute, hour, day of the month, month, day of the week"
+            faults.add(f"{words.cron!r} is no cron time", self.schedule["cron"].place, fix)
+        if not is_timezone(words.timezone):
+            fix = "Write a name of the IANA list: UTC, Europe/Berlin"
+            faults.add(f"unknown time zone {words.timezone!r}", self.schedule["timezone"].place, fix)
+        if words.publish and words.cron is None:
+            what = "`publish` of the schedule needs a time"
+            faults.add(what, self.schedule["publish"].place, "Add `cron`, or remove `publish`")
+        return Schedule(
+            cron=words.cron,
+            timezone=words.timezone,
+            publishes=words.publish,
+            watch_minutes=words.watch_minutes,
+            automates=words.automate,
+            notify_env=words.notify_env,
+        )
 
 
 def profile_names(folder: Path) -> list[str]:
@@ -96,6 +129,9 @@ def _merge(name: str, documents: list[Document]) -> Profile:
             target |= {word: whole.part(section, word) for word in document.value.get(section) or {}}
         said = document.value.get("settings") or {}
         profile.limits |= {word: value for word, value in (document.value.get("limits") or {}).items()}
+        profile.schedule |= {word: whole.part("schedule", word) for word in document.value.get("schedule") or {}}
+        if document.value.get("publish"):
+            profile.publish = whole.part("publish")
         profile.settings += [(stage, whole.part("settings", stage)) for stage in said]
     return profile
 
@@ -174,6 +210,7 @@ def _role(name: str, written: Located, engines: Engines, faults: Faults) -> Role
         devices=tuple(str(device) for device in said.devices or ()),
         price=Price(**{**price.model_dump(), "date": price.date.isoformat()}) if price else None,
         tokens_per_second=said.tokens_per_second,
+        licence=said.licence,
     )
 
 

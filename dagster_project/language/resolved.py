@@ -87,6 +87,8 @@ class Role:
     price: Price | None = None
     tokens_per_second: float | None = None
     """Declared speed (tokens out), for a plan without measurements."""
+    licence: str | None = None
+    """Licence of the weights, or the terms of the service: what may be done with the texts it writes."""
 
     @property
     def gpus(self) -> int:
@@ -103,6 +105,34 @@ class Limits:
     max_cost_per_day: float | None = None
     max_gpu_hours_per_day: float | None = None
     currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Publishing:
+    """Where the profile publishes its releases: exactly one of ``repository`` (on the Hub) and ``folder`` is set."""
+
+    place: Place
+    repository: str | None = None
+    folder: Path | None = None
+    is_pull_request: bool = False
+    """Whether a release is a pull request that somebody merges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When Dagster's daemon does by itself what a person would start."""
+
+    cron: str | None = None
+    """When the whole recipe is brought up to date; None: never."""
+    timezone: str = "UTC"
+    publishes: bool = False
+    """Whether a scheduled build ends in a release, if the gate is open and rows changed."""
+    watch_minutes: int | None = None
+    """How often tracked sources and local files are looked at; None: never."""
+    automates: bool = False
+    """Whether stages that ask no model follow their inputs at once."""
+    notify_env: str | None = None
+    """Environment variable with the address that failures are posted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +202,9 @@ class Recipe:
     recipe are two environments, and one must not show up as the other in the UI."""
     limits: Limits = Limits()
     """What builds may spend, as the profile says; ``build --max-cost`` makes it narrower."""
+    publishing: Publishing | None = None
+    """Where releases go; None: nowhere unless a command says it."""
+    schedule: Schedule = Schedule()
     preview_rows: int | None = None
     """Set by ``preview -n``: rows kept at every source, and most samples a row."""
 

@@ -136,6 +136,7 @@ CARD_WORDS = (
     "citation",
     "limits",
     "notes",
+    "accept",
 )
 """Words of the release section that only the card reads."""
 
@@ -230,6 +231,9 @@ class RoleWords(BaseModel):
     tokens_per_second: float | None = Field(
         None, description="Tokens out a second, for the plan, until this store has a measurement.", gt=0
     )
+    licence: str | None = Field(
+        None, description="Licence of the weights or terms of the service, for the card and for what it may be used."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> RoleWords:
@@ -242,7 +246,7 @@ class RoleWords(BaseModel):
         return self
 
 
-ROLE_WORDS = ("engine", "same_as", "devices", "price", "tokens_per_second")
+ROLE_WORDS = ("engine", "same_as", "devices", "price", "tokens_per_second", "licence")
 """Keys of a role that are no options of its engine."""
 
 
@@ -258,6 +262,39 @@ class LimitsWords(Words):
         None, description="Most GPU-hours of all builds over this store within 24 hours.", ge=0
     )
     currency: str = Field("USD", description="Currency of the limits.", pattern=r"^[A-Z]{3}$")
+
+
+class PublishWords(Words):
+    """Where releases go: a repository of the Hub, or a local folder of versions."""
+
+    repository: str | None = Field(None, description="Dataset repository, `org/name`.", pattern=r"^[\w.-]+/[\w.-]+$")
+    folder: str | None = Field(None, description="Local folder of versions, relative to mathloom.toml.", min_length=1)
+    pull_request: bool = Field(False, description="Release as a pull request that somebody merges.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> PublishWords:
+        if (self.repository is None) == (self.folder is None):
+            raise ValueError("needs either `repository` (on the Hub) or `folder`")
+        if self.folder is not None and self.pull_request:
+            raise ValueError("`pull_request` belongs to `repository`")
+        return self
+
+
+class ScheduleWords(Words):
+    """What Dagster's daemon does by itself."""
+
+    cron: str | None = Field(None, description='When the recipe is brought up to date: "0 3 * * *" is 3 at night.')
+    timezone: str = Field("UTC", description="Time zone of `cron`: Europe/Berlin.")
+    publish: bool = Field(False, description="End in a release, if the gate is open and rows changed.")
+    watch_minutes: int | None = Field(
+        None, description="Look at tracked sources and local files this often, and rebuild what changed.", ge=1
+    )
+    automate: bool = Field(False, description="Rebuild stages that ask no model as soon as their inputs change.")
+    notify_env: str | None = Field(
+        None,
+        description="Environment variable with the address to which failures are posted, as JSON.",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+    )
 
 
 class ProfileWords(Words):
@@ -283,6 +320,8 @@ class ProfileWords(Words):
         default_factory=dict, description="Split -> another number of rows, or `all`."
     )
     limits: LimitsWords | None = Field(None, description="What builds under this profile may spend.")
+    publish: PublishWords | None = Field(None, description="Where releases go.")
+    schedule: ScheduleWords | None = Field(None, description="What is done without being asked.")
 
 
 class RecipeEntry(Words):

@@ -1,7 +1,7 @@
 """Opens a source as a stream of rows, and pins what it holds, so that a build knows when it has changed.
 
 ``bundled`` is an absolute path here; the recipe language puts the recipe's folder before it. Formats are in ``files``,
-the Hub in ``resources.hub``, the meaning of fields in the stations.
+the Hub in ``resources.hub.reading``, the meaning of fields in the stations.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from resources import hub
 from resources.errors import SeedError
+from resources.hub import reading as hub
 from resources.identity import hash_file
 from resources.sources.files import SourceRow, no_column, read_file
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dagster_project.cli import EXIT_FAILED, EXIT_USAGE, main
-from resources import hub
+from resources.hub import reading as hub
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = EXIT_USAGE) -> str:

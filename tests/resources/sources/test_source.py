@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from resources import hub
 from resources.errors import SeedError
+from resources.hub import reading as hub
 from resources.sources.source import Pinned, SourceSpec, open_rows, pin, resolve
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
