@@ -112,6 +112,15 @@ class SplitsWords(Words):
     )
 
 
+class AcceptWords(Words):
+    """What the gate of releases would refuse, and why it is right here; each reason stands in the card."""
+
+    contamination: str | None = Field(None, description="Why the dataset is compared with no benchmark.", min_length=10)
+    licence: str | None = Field(
+        None, description="Why the declared licence is right although one clashes.", min_length=10
+    )
+
+
 class ReleaseWords(BaseModel):
     """The released dataset. Settings of the kind `release/folder` may stand here too, beside the words of the card."""
 
@@ -123,6 +132,7 @@ class ReleaseWords(BaseModel):
         default_factory=dict, description="Formal input of the kind -> stages. `splits` binds all splits by itself."
     )
     checks: list[CheckWords] | None = Field(None, description="Data tests of the list of files.")
+    accept: AcceptWords | None = Field(None, description="Reason of a refusal that is waived -> why.")
 
 
 CARD_WORDS = (

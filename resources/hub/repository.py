@@ -27,7 +27,7 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file to publish. ``sha256`` of its bytes is known from the manifest of its version, so nobody reads it twice."""
+    """A file to publish. ``sha256`` is known from the manifest of its version, so that nobody reads it twice."""
 
     source: Path
     size: int
