@@ -7,7 +7,7 @@ them as 128-bit integers, and prints them as text.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -218,6 +218,30 @@ COMPLETED = _schema(
     ("completion_tokens", pa.int32(), True, "Tokens of the completion."),
 )
 """What a generation kind is shown of the requests of its rows, failed ones included."""
+
+SHAPES: Mapping[str, frozenset[str]] = {
+    "pairs": frozenset({"pair_id", "benchmark_problem"}),
+    "matches": frozenset({"problem", "rule", "benchmark_problem"}),
+    "figures": frozenset({"figure", "count", "share"}),
+    "benchmarks": frozenset({"benchmark_id", "problem", "benchmark", "row"}),
+    "overlaps": frozenset({"problem_id", "longest", "is_exact"}),
+    "neighbours": frozenset({"problem_id", "benchmark_ids", "similarities"}),
+    "judged": frozenset({"problem_id", "benchmark_id", "verdict"}),
+    "expected": frozenset({"problem_id", "expected_answer", "expected_key"}),
+    "answers": frozenset({"solution_id", "answer", "answer_status"}),
+    "solutions": frozenset({"solution_id", "problem_id", "request_key", "sample_index"}),
+    "problems": frozenset({"problem_id", "problem", "problem_source"}),
+    "edges": frozenset({"child_id", "parent_id", "relation"}),
+    "rejects": frozenset({"id", "rule", "reason"}),
+}
+"""What a table is -> columns that it has. The first that fits counts."""
+
+
+def shape_of(columns: Iterable[str]) -> str | None:
+    """What a table with these columns is: a key of :data:`SHAPES`, or None."""
+    names = frozenset(columns)
+    return next((shape for shape, needed in SHAPES.items() if needed <= names), None)
+
 
 MAX_DETAIL = 300
 """Longest ``detail`` of a reject, in characters: enough to see the cause, small enough for millions of rejects."""

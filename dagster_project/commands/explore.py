@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from assets.release.folder_reading import is_release, read_release, recipe_name
 from dagster_project.console import talk
-from dagster_project.explorer.places import Place, StageTable, is_release, place_of_folder, read_release
+from dagster_project.explorer.places import Place, StageTable, place_of_folder
 from resources.errors import MathloomError, StoreError
 from resources.hub import reading as hub
 
@@ -152,4 +153,4 @@ def _older(workspace: Workspace, released: Sequence[Path]) -> dict[str, Path]:
 
 
 def _recipe(folder: Path) -> str | None:
-    return read_release(folder).build.get("recipe")
+    return recipe_name(read_release(folder).build)

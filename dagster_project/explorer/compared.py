@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assets.release.folder_reading import Release
 from dagster_project.explorer.access import Reader, parquet
 from dagster_project.explorer.indexing import SOLUTIONS, first_column
-from dagster_project.explorer.places import Release
 
 SECONDS = 120.0
 """Longest comparison. It is asked for with a button, and joins all rows of both."""

@@ -22,10 +22,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from assets.release.folder_reading import Release
 from assets.schemas import ANSWER, EDGE, EXPECTED, GENERATED_PROBLEM, ID, REJECT, SOLUTION
 from dagster_project.explorer import index_sql as sql
 from dagster_project.explorer.access import files_list, parquet
-from dagster_project.explorer.places import INDEX_FORMAT, Place, Release, StageTable
+from dagster_project.explorer.places import INDEX_FORMAT, Place, StageTable
 from resources.sql import open_session, sql_errors
 from resources.sql_types import sql_type
 from resources.store.layout import read_json, store_errors, write_json

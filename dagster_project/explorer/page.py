@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assets.release.folder_reading import read_release
 from dagster_project.explorer import views
 from dagster_project.explorer.access import Reader
 from dagster_project.explorer.compared import compare
@@ -23,7 +24,7 @@ from dagster_project.explorer.found import Wishes, find
 from dagster_project.explorer.indexing import Index
 from dagster_project.explorer.nearest import benchmarks, beside, figures, findings
 from dagster_project.explorer.opened import open_problem
-from dagster_project.explorer.places import Place, read_release
+from dagster_project.explorer.places import Place
 from resources.errors import MathloomError, MissingExtraError
 
 if TYPE_CHECKING:

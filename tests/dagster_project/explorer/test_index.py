@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from assets.release.folder_reading import read_release
 from dagster_project.commands.explore import _place
 from dagster_project.explorer.access import Reader
 from dagster_project.explorer.compared import compare
@@ -17,7 +18,7 @@ from dagster_project.explorer.found import PAGE, Wishes, find
 from dagster_project.explorer.indexing import open_index
 from dagster_project.explorer.nearest import benchmarks, beside, findings
 from dagster_project.explorer.opened import open_problem
-from dagster_project.explorer.places import place_of_folder, read_release
+from dagster_project.explorer.places import place_of_folder
 from tests.dagster_project.explorer.conftest import HOSTILE, PROBLEMS, Opened, opened
 
 
