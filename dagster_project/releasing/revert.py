@@ -1,0 +1,156 @@
+"""Going back: a new commit with the content of an older release, and a minor number of its own.
+
+Files are copied inside the repository; only card and changelog are sent. The card says what was taken back, so that the
+next scheduled build does not publish it again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from assets.release import changelog
+from assets.release.decoration import Stamp, decorate, read_stamp
+from assets.release.numbering import Number, Step
+from dagster_project.releasing.built import CARD, CHANGELOG
+from dagster_project.releasing.files import is_ours
+from dagster_project.releasing.plan import Say, shown_name
+from dagster_project.releasing.publish import Published
+from dagster_project.releasing.record import Recorded, Records
+from dagster_project.releasing.state import RepositoryState, read_state
+from resources.errors import ReleaseError
+from resources.hub.repository import Change, RemoteFile, Repository
+
+
+@dataclass(frozen=True, slots=True)
+class RevertPlan:
+    """What a revert would do."""
+
+    repository: str
+    state: RepositoryState
+    number: Number
+    restores: Number
+    reverts: Number
+    stamp: Stamp
+    """Of the release whose content comes back."""
+    change: Change
+    entry: str
+    finishes: Number | None = None
+    """A release that the head carries without its tag: it is tagged first, and then taken back."""
+
+
+def make_revert_plan(repository: Repository, tag: str, *, note: str | None = None) -> RevertPlan:
+    """Compare the head with ``tag``.
+
+    Raises:
+        ReleaseError: There is no such release, or the repository has its content now.
+        HubError: The repository cannot be looked at.
+    """
+    state = read_state(repository)
+    restores, newest = _wanted(state, tag), state.newest
+    card = _text(repository, restores, state)
+    if newest is None or card is None:
+        raise ReleaseError(f"{tag} has no card", where=state.name, fix="Name a release that has README.md")
+    stamp = read_stamp(card)
+    if stamp is None:
+        raise ReleaseError(
+            f"the card of {tag} says no digest, so it is no release of ours", where=state.name, fix="Name another tag"
+        )
+    old = repository.files(state.revision(restores))
+    copy, delete = _copies(state, old, restores)
+    is_same = state.stamp is not None and (state.stamp.digest, state.stamp.card) == (stamp.digest, stamp.card)
+    if is_same and not copy and not delete:
+        raise ReleaseError(
+            f"the repository has the content of {tag} already", where=state.name, fix="Name an older release"
+        )
+    number = newest.after(Step.MINOR)
+    words = [f"Takes back {newest.tag}: the content is that of {tag} again."]
+    entry = changelog.entry(number, None, step=Step.MINOR, notes=[*words, *([note] if note else [])])
+    whole = changelog.with_entry(state.changelog, entry)
+    decorated = decorate(
+        card,
+        repository=shown_name(state.name),
+        number=number,
+        digest=stamp.digest,
+        changelog=whole,
+        previous=state.card,
+        reverts=newest,
+        restores=restores,
+    )
+    change = Change(put={CARD: decorated.encode(), CHANGELOG: whole.encode()}, copy=copy, delete=delete)
+    return RevertPlan(state.name, state, number, restores, newest, stamp, change, entry, state.untagged)
+
+
+def revert(plan: RevertPlan, repository: Repository, *, records: Records | None = None, say: Say) -> Published:
+    """Do it. Raises HubError if the repository has moved since the plan."""
+    started = time.monotonic()
+    head = plan.state.head
+    if plan.finishes is not None and head is not None:
+        say(f"tagging {plan.finishes.tag}, which was committed before")
+        repository.tag(plan.finishes.tag, head, f"Release {plan.finishes.tag}")
+    say(f"copying {len(plan.change.copy)} file(s)")
+    message = f"Release {plan.number.tag}: revert to {plan.restores.tag}"
+    done = repository.commit(plan.change, parent=head, message=message)
+    say(f"tagging {plan.number.tag}")
+    repository.tag(plan.number.tag, done.commit, message)
+    url = repository.url(plan.number.tag)
+    if records is not None:
+        _record(plan, done.commit, url, records)
+    seconds = round(time.monotonic() - started, 3)
+    return Published("released", plan.number, done.commit, url, done.sent_bytes, seconds)
+
+
+def _wanted(state: RepositoryState, tag: str) -> Number:
+    number = Number.of_tag(tag)
+    if number is not None and tag in state.tags:
+        return number
+    ours = [known for known in state.tags if Number.of_tag(known)]
+    if not ours:
+        raise ReleaseError("it has no release to go back to", where=state.name, fix="Release something first")
+    near = difflib.get_close_matches(tag, ours, n=1) or [max(ours, key=Number.of_tag)]
+    raise ReleaseError(f"there is no release {tag!r}", where=state.name, fix=f"Did you mean {near[0]}?")
+
+
+def _text(repository: Repository, number: Number, state: RepositoryState) -> str | None:
+    content = repository.read(state.revision(number), CARD)
+    return None if content is None else content.decode("utf-8", "replace")
+
+
+def _copies(
+    state: RepositoryState, old: Mapping[str, RemoteFile], restores: Number
+) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Files to take from the old release, and files of ours that it does not have."""
+    revision = state.revision(restores)
+    texts = {CARD, CHANGELOG}
+    wanted = {path: file for path, file in old.items() if is_ours(path) and path not in texts}
+    copy = {path: (revision, path) for path, file in wanted.items() if not _same(file, state.files.get(path))}
+    delete = sorted(path for path in state.files if is_ours(path) and path not in texts and path not in wanted)
+    return copy, delete
+
+
+def _same(one: RemoteFile, other: RemoteFile | None) -> bool:
+    if other is None or one.size != other.size:
+        return False
+    if one.sha256 and other.sha256:
+        return one.sha256 == other.sha256
+    return one.blob_id is not None and one.blob_id == other.blob_id
+
+
+def _record(plan: RevertPlan, commit: str, url: str, records: Records) -> None:
+    restored = [r for r in records.of(plan.repository) if r.digest == plan.stamp.digest and r.version]
+    records.add(
+        Recorded(
+            repository=plan.repository,
+            number=str(plan.number),
+            commit=commit,
+            parent=plan.state.head or "",
+            digest=plan.stamp.digest,
+            card=plan.stamp.card,
+            version=restored[-1].version if restored else "",
+            state="released",
+            url=url,
+            versions=restored[-1].versions if restored else {},
+        )
+    )
