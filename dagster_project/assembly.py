@@ -5,6 +5,11 @@ from types import MappingProxyType
 
 import dagster as dg
 
+from dagster_project.automation.conditions import automation_sensors
+from dagster_project.automation.notify import failure_sensors
+from dagster_project.automation.runs import environment_tags
+from dagster_project.automation.schedules import recipe_schedules
+from dagster_project.automation.sensors import recipe_sensors
 from dagster_project.builds import builds_resource
 from dagster_project.graph import recipe_assets, role_resources
 from dagster_project.language.resolved import Project, Recipe
@@ -18,7 +23,7 @@ def build_definitions(
     force: bool = False,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> dg.Definitions:
-    """All recipes of ``project`` as assets, checks and jobs.
+    """All recipes of ``project`` as assets, checks and jobs, with what their profiles let happen by itself.
 
     Args:
         project: What :func:`dagster_project.language.load.load_project` gave.
@@ -30,13 +35,27 @@ def build_definitions(
     resources: dict[str, object] = {"builds": builds_resource(project.store, recipes, progress=progress, force=force)}
     assets: list[dg.AssetsDefinition] = []
     jobs = []
+    schedules: list[dg.ScheduleDefinition] = []
+    sensors: list[dg.SensorDefinition] = failure_sensors(list(recipes.values()))
     for recipe in recipes.values():
         assets += recipe_assets(recipe)
         resources |= role_resources(recipe, environment)
         group = recipe.name.replace("-", "_")
         jobs.append(
             dg.define_asset_job(
-                name=group, selection=dg.AssetSelection.groups(group), description=f"Build {recipe.title}."
+                name=group,
+                selection=dg.AssetSelection.groups(group),
+                description=f"Build {recipe.title}.",
+                run_tags=environment_tags(recipe),
             )
         )
-    return dg.Definitions(assets=assets, resources=resources, jobs=jobs, executor=dg.in_process_executor)
+        schedules += recipe_schedules(recipe, project.store)
+        sensors += [*recipe_sensors(recipe, project.store), *automation_sensors(recipe)]
+    return dg.Definitions(
+        assets=assets,
+        resources=resources,
+        jobs=jobs,
+        schedules=schedules,
+        sensors=sensors,
+        executor=dg.in_process_executor,
+    )

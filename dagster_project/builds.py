@@ -1,6 +1,6 @@
 """The Dagster resource that holds a run's workspaces: opened at the first stage, locked, closed when the run ends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -9,18 +9,30 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from dagster_project.automation.runs import STARTED_BY
+from dagster_project.automation.unattended import PATIENCE_S, enter_when_free, hold
 from dagster_project.language.resolved import Recipe, Role
 from dagster_project.run_log import LogProgress
 from dagster_project.running.outcome import Progress
 from dagster_project.running.roles import Roles
 from dagster_project.running.workspace import Workspace
+from resources.errors import MathloomError
 
 
 class Builds:
     """The workspaces of one run, and who watches it."""
 
     def __init__(
-        self, store: Path, recipes: Mapping[str, Recipe], stack: ExitStack, *, progress: Progress | None, force: bool
+        self,
+        store: Path,
+        recipes: Mapping[str, Recipe],
+        stack: ExitStack,
+        *,
+        progress: Progress | None,
+        force: bool,
+        patience: float = 0.0,
+        say: Callable[[str], None] = lambda _text: None,
+        unattended: Callable[[Recipe], Sequence[str]] | None = None,
     ) -> None:
         self.force = force
         """Whether stages are built again even if the store has their versions."""
@@ -28,17 +40,39 @@ class Builds:
         self._recipes = recipes
         self._stack = stack
         self._progress = progress
+        self._patience = patience
+        self._say = say
+        self._unattended = unattended
         self._open: dict[str, Workspace] = {}
+        self._refused: dict[str, MathloomError] = {}
 
     def workspace(self, recipe: str) -> Workspace:
-        """The workspace of ``recipe``, locked for this run. Raises BusyError if another build holds it."""
+        """The workspace of ``recipe``, locked for this run.
+
+        Raises:
+            BusyError: Another build holds it.
+            MathloomError: Of a run that nobody watches: what it needs cannot be held. Every stage hears the same.
+        """
+        if recipe in self._refused:
+            raise self._refused[recipe]
         if recipe not in self._open:
-            workspace = Workspace(self._recipes[recipe], self._store)
-            self._stack.enter_context(workspace.environment.lock())
+            before = Workspace(self._recipes[recipe], self._store)
+            enter_when_free(self._stack, before.environment.lock, self._say, patience=self._patience)
+            workspace = Workspace(self._recipes[recipe], self._store)  # what another build left meanwhile
             self._stack.callback(workspace.close)
             workspace.environment.forget(set(workspace.recipe.stages))
             self._open[recipe] = workspace
+            self._hold(workspace)
         return self._open[recipe]
+
+    def _hold(self, workspace: Workspace) -> None:
+        if self._unattended is None:
+            return
+        try:
+            hold(workspace, self._unattended(workspace.recipe))
+        except MathloomError as error:
+            self._refused[workspace.recipe.name] = error
+            raise
 
     def progress(self, log: Any) -> Progress:
         """Who watches: the given one, or the run's log."""
@@ -54,11 +88,29 @@ def builds_resource(
     """
 
     @dg.resource(description=f"Workspaces of a run over the store {store.name}: locks, request store, engines.")
-    def builds(_context: dg.InitResourceContext) -> Iterator[Builds]:
+    def builds(context: dg.InitResourceContext) -> Iterator[Builds]:
+        run = context.run if progress is None else None  # of a build in a terminal all that follows is done before
         with ExitStack() as stack:  # closes every workspace when the run ends, however it ends
-            yield Builds(store, recipes, stack, progress=progress, force=force)
+            yield Builds(
+                store,
+                recipes,
+                stack,
+                progress=progress,
+                force=force,
+                patience=PATIENCE_S if run else 0.0,
+                say=context.log.info if context.log else lambda _text: None,
+                unattended=_selected(run) if run and STARTED_BY in run.tags else None,
+            )
 
     return builds
+
+
+def _selected(run: dg.DagsterRun) -> Callable[[Recipe], Sequence[str]]:
+    """Stages of a recipe that ``run`` was asked for, upstream first."""
+    asked = run.asset_selection
+    return lambda recipe: [
+        stage for stage in recipe.stages if asked is None or dg.AssetKey(recipe.asset_path(stage)) in asked
+    ]
 
 
 class EngineRole(dg.ConfigurableResource):

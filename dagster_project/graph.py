@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.kinds import TableKind
+from dagster_project.automation.conditions import automation_condition
 from dagster_project.builds import Builds, EngineRole, engine_role
 from dagster_project.language.resolved import Recipe, Stage
 from dagster_project.metadata import after_build, check_result, column_lineage, column_schema
@@ -60,6 +61,7 @@ def _stage_asset(recipe: Recipe, stage: Stage) -> dg.AssetsDefinition:
         code_version=_code_version(recipe, stage),
         metadata=_before_build(recipe, stage),
         check_specs=specs,
+        automation_condition=automation_condition(stage) if recipe.schedule.automates else None,
         required_resource_keys=required,
     )
     def built(context: dg.AssetExecutionContext) -> Iterator[Any]:
