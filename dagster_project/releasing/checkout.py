@@ -9,23 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assets.release.folder_reading import is_release
 from assets.release.numbering import Number, latest
+from dagster_project.running.recipe_files import ROOT as RECIPE_FOLDER
 from resources.errors import FileError, ReleaseError
 from resources.hub.repository import MAIN, Repository
 from resources.identity import hash_file
 from resources.store.layout import store_errors
 
 BUILD_FILE = "BUILD.json"
-RECIPE_FOLDER = "recipe"
 PROJECT_FILE = "mathloom.toml"
-CODE = "kinds.py"
-"""Python of a recipe's own: it runs as soon as the recipe is loaded."""
+STORE = ".mathloom"
 
 MAX_FILES = 2_000
 MAX_BYTES = 256 << 20
@@ -70,8 +70,8 @@ class Checkout:
     profile: str
     build: Mapping[str, Any]
     """BUILD.json."""
-    has_code: bool
-    """Whether the recipe brings Python that runs when it is loaded."""
+    code: Sequence[str]
+    """Files of Python that the recipe brings; they run when it is loaded."""
 
     @property
     def project_file(self) -> Path:
@@ -81,7 +81,7 @@ class Checkout:
     @property
     def store(self) -> Path:
         """Where it is built."""
-        return self.folder / ".mathloom"
+        return self.folder / STORE
 
 
 def find_released(what: str, open_repository: Callable[[str], Repository]) -> Released:
@@ -197,20 +197,19 @@ def is_safe(path: str) -> bool:
 
 def _wrong_paths(build: Mapping[str, Any]) -> list[str]:
     files = build["recipe"]["files"]
-    found = [f"the path {path[:80]!r} is not allowed" for path in files if not is_safe(path)]
     if len(files) > MAX_FILES:
-        found.append(f"{len(files):,} files are too many for a recipe")
-    folded = [path.casefold() for path in files]
-    found += [f"the path {path!r} stands there twice" for path in files if folded.count(path.casefold()) > 1]
-    return found
+        return [f"{len(files):,} files are too many for a recipe"]
+    inside = f"{RECIPE_FOLDER}/"
+    found = [f"the path {p[:80]!r} is not allowed" for p in files if not (is_safe(p) and p.startswith(inside))]
+    folded = Counter(path.casefold() for path in files)
+    return found + [f"the path {path[:80]!r} stands there twice" for path in files if folded[path.casefold()] > 1]
 
 
 def _wrong_recipe(released: Released, files: Mapping[str, Any]) -> list[str]:
-    listed = {f"{RECIPE_FOLDER}/{path}": sha256 for path, sha256 in files.items()}
     there = {path for path in released.sizes if path.startswith(f"{RECIPE_FOLDER}/")}
-    found = [f"{path[:80]!r} is not listed" for path in sorted(there - listed.keys())]
+    found = [f"{path[:80]!r} is not listed" for path in sorted(there - files.keys())]
     found += [f"{path!r} is larger than {MAX_BYTES:,} bytes" for path in there if released.sizes[path] > MAX_BYTES]
-    return found or _differing(released, listed)
+    return found or _differing(released, files)
 
 
 def _wrong_data(released: Released, build: Mapping[str, Any]) -> list[str]:
@@ -238,30 +237,45 @@ def check_out(released: Released, folder: Path | None = None) -> Checkout:
 
     Args:
         released: What :func:`find_released` gave.
-        folder: A new or empty folder (default: the release's label, here).
+        folder: A new or empty folder, or one that holds this checkout already (default: the release's label, here).
 
     Raises:
-        FileError: The folder is not empty.
+        FileError: The folder holds something else.
         ReleaseError: The release is not whole, or says paths that no recipe has. Nothing is written.
     """
     target = folder or Path(released.label)
-    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise FileError("the folder is not empty", where=str(target), fix="Name a new folder, or empty this one")
     build = read_build(released)
     verify(released, build)
     name, profile = build["recipe"]["name"], build["recipe"]["profile"]
-    with store_errors(target):
-        for path in build["recipe"]["files"]:
-            file = target / RECIPE_FOLDER / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(released.read(f"{RECIPE_FOLDER}/{path}"))
-        (target / PROJECT_FILE).write_text(_project(released, name, profile), encoding="utf-8")
-    has_code = any(path.rpartition("/")[2].endswith((".py", ".pyc", ".so")) for path in build["recipe"]["files"])
-    return Checkout(released, target.resolve(), name, profile, build, has_code)
-
-
-def _project(released: Released, name: str, profile: str) -> str:
-    return (
-        f"# The recipe of {' '.join(released.name.split())}, as `mathloom reproduce` laid it out.\n"
-        f'[project]\nstore = ".mathloom"\n\n[recipes.{name}]\nfolder = "{RECIPE_FOLDER}"\nprofile = "{profile}"\n'
+    files = {path.removeprefix(f"{RECIPE_FOLDER}/"): path for path in build["recipe"]["files"]}
+    project = _project(name, profile)
+    is_there = target.is_dir() and _is_checkout(target, project, build["recipe"]["files"], files)
+    if not is_there:
+        if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+            raise FileError("the folder is not empty", where=str(target), fix="Name a new folder, or empty this one")
+        with store_errors(target):
+            _write(target, {own: released.read(path) for own, path in files.items()} | {PROJECT_FILE: project})
+    return Checkout(
+        released, target.resolve(), name, profile, build, [own for own in files if own.endswith((".py", ".pyc", ".so"))]
     )
+
+
+def _is_checkout(target: Path, project: bytes, listed: Mapping[str, str], files: Mapping[str, str]) -> bool:
+    """Whether the folder holds exactly this recipe; beside it only a store."""
+    there = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file() or p.is_symlink()}
+    there = {path for path in there if not path.startswith(f"{STORE}/") and "/__pycache__/" not in path}
+    if there != {*files, PROJECT_FILE} or (target / PROJECT_FILE).read_bytes() != project:
+        return False
+    return all(own == PROJECT_FILE or hash_file(target / own) == listed[path] for own, path in files.items())
+
+
+def _write(target: Path, files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
+        file = target / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _project(name: str, profile: str) -> bytes:
+    """Not the project file of the release: that one could name any folder as recipe or as store."""
+    return f'[recipes.{name}]\nfolder = "{name}"\nprofile = "{profile}"\n'.encode()

@@ -90,3 +90,8 @@ def verdict(name: str, ask: Callable[[], Iterable[Reason]]) -> Verdict:
         return Verdict(name, QUESTIONS[name], tuple(ask()))
     except MathloomError as error:
         return Verdict(name, QUESTIONS[name], (Reason("refuse", error.what, error.fix, error.where),))
+
+
+def check_name(question: str) -> str:
+    """The check of the asset that shows one question."""
+    return f"gate_{question}"

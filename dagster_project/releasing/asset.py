@@ -1,0 +1,207 @@
+"""The asset ``publish`` of a recipe: a release as one step of the graph, and the published dataset downstream of it.
+
+No ``from __future__ import annotations`` here: Dagster 1.13 then refuses the typed ``context`` argument of an asset.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from assets.release.numbering import Number, Step
+from dagster_project.automation.runs import PUBLISH, publish_key
+from dagster_project.builds import Builds
+from dagster_project.language.resolved import Publishing, Recipe
+from dagster_project.releasing.built import release_stage
+from dagster_project.releasing.destination import open_destination
+from dagster_project.releasing.gate import QUESTIONS, check_name
+from dagster_project.releasing.record import Records
+from dagster_project.running.workspace import Workspace
+from resources.errors import MathloomError, ReleaseError
+from resources.hub.repository import Repository
+
+if TYPE_CHECKING:
+    from dagster_project.releasing.plan import ReleasePlan
+    from dagster_project.releasing.publish import Published
+
+RETRIES = 2
+RETRY_S = 60
+"""A Hub that cannot be reached now may be there a minute later. The plan is then made anew."""
+
+
+class PublishConfig(dg.Config):
+    """What a person may say about a release in the launchpad."""
+
+    step: str | None = Field(None, description="A larger step than the computed one: patch, minor or major.")
+    version: str | None = Field(None, description="The number, X.Y.Z, instead of the computed one.")
+    note: str | None = Field(None, description="A sentence for the changelog.")
+    again: bool = Field(False, description="Publish even what a revert took back.")
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A plan that a command has made and shown already, and what came of it."""
+
+    plan: "ReleasePlan"
+    repository: Repository
+    say: Callable[[str], None]
+    published: "Published | None" = None
+    error: MathloomError | None = None
+
+
+def publish_assets(recipe: Recipe, prepared: Prepared | None = None) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The asset ``[recipe, publish]`` and the published dataset; none if the profile says of no place."""
+    if recipe.publishing is None:
+        return []
+    if PUBLISH in recipe.stages:
+        place = str(recipe.stages[PUBLISH].place)
+        raise ReleaseError(f"a stage is named {PUBLISH!r}, as the release is", where=place, fix="Rename the stage")
+    external = external_key(recipe.publishing)
+    found: list[dg.AssetsDefinition | dg.AssetSpec] = [_asset(recipe, recipe.publishing, prepared)]
+    if external is not None:
+        spec = dg.AssetSpec(
+            external,
+            deps=[publish_key(recipe)],
+            group_name=_group(recipe),
+            kinds={"huggingface"},
+            description=f"The published dataset of {recipe.title}.",
+        )
+        found.append(spec)
+    return found
+
+
+def publishing_assets(
+    recipes: Sequence[Recipe], prepared: Mapping[str, Prepared] = MappingProxyType({})
+) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets of all recipes; a dataset that several of them publish to is one asset."""
+    found: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    datasets: dict[dg.AssetKey, dg.AssetSpec] = {}
+    for recipe in recipes:
+        for asset in publish_assets(recipe, prepared.get(recipe.name)):
+            if isinstance(asset, dg.AssetsDefinition):
+                found.append(asset)
+            elif asset.key in datasets:
+                known = datasets[asset.key]
+                datasets[asset.key] = known.replace_attributes(deps=[*known.deps, *asset.deps])
+            else:
+                datasets[asset.key] = asset
+    return [*found, *datasets.values()]
+
+
+def external_key(publishing: Publishing) -> dg.AssetKey | None:
+    """The published dataset in the graph; a local folder is none."""
+    return dg.AssetKey(["hub", *publishing.repository.split("/")]) if publishing.repository else None
+
+
+def _group(recipe: Recipe) -> str:
+    return recipe.name.replace("-", "_")
+
+
+def _asset(recipe: Recipe, publishing: Publishing, prepared: Prepared | None) -> dg.AssetsDefinition:
+    key = publish_key(recipe)
+    stage = release_stage(recipe)
+    place = publishing.repository or f"a folder ({publishing.folder.name if publishing.folder else ''})"
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey(recipe.asset_path(stage.name))],
+        group_name=_group(recipe),
+        description=f"Publishes {recipe.title} to {place}: one commit and one tag, if the gate is open.",
+        owners=list(recipe.owners) or None,
+        kinds={"huggingface"},
+        code_version="1",
+        check_specs=[
+            dg.AssetCheckSpec(name=check_name(name), asset=key, description=title) for name, title in QUESTIONS.items()
+        ],
+        required_resource_keys={"builds"},
+        retry_policy=dg.RetryPolicy(max_retries=RETRIES, delay=RETRY_S),
+    )
+    def published(context: dg.AssetExecutionContext, config: PublishConfig) -> Iterator[Any]:
+        from dagster_project.releasing.publish import publish
+        from dagster_project.releasing.shown import gate_results, links, release_metadata
+
+        builds: Builds = context.resources.builds
+        try:
+            workspace = builds.workspace(recipe.name)
+            plan, repository = _planned(workspace, publishing, config, prepared, context.log.info)
+            if not plan.gate.is_open:
+                yield from gate_results(plan.gate)
+            records = Records(workspace.root, recipe.name, workspace.environment_name)
+            done = publish(plan, repository, records=records, say=prepared.say if prepared else context.log.info)
+        except MathloomError as error:
+            builds.progress(context.log).stage_failed(PUBLISH, error)
+            if prepared is not None:
+                prepared.error = error
+            raise dg.Failure(str(error), allow_retries=error.retryable and prepared is None) from error
+        if prepared is not None:
+            prepared.published = done
+        metadata = release_metadata(plan, done)
+        yield from dataset_events(publishing, plan.built.digest, metadata, done)
+        ancestors = links(recipe, plan.versions or {}, context.instance)
+        yield dg.MaterializeResult(
+            metadata={**metadata, "made from": ancestors},
+            data_version=dg.DataVersion(plan.built.digest),
+            check_results=gate_results(plan.gate),
+        )
+
+    return published
+
+
+def _planned(
+    workspace: Workspace,
+    publishing: Publishing,
+    config: PublishConfig,
+    prepared: Prepared | None,
+    say: Callable[[str], None],
+) -> "tuple[ReleasePlan, Repository]":
+    from dagster_project.releasing.plan import make_release_plan
+
+    if prepared is not None:
+        return prepared.plan, prepared.repository
+    repository = open_destination(publishing)
+    plan = make_release_plan(
+        workspace,
+        repository,
+        step=step_named(config.step),
+        number=number_named(config.version),
+        is_pull_request=publishing.is_pull_request,
+        note=config.note,
+        is_again=config.again,
+        say=say,
+    )
+    return plan, repository
+
+
+def step_named(word: str | None) -> Step | None:
+    """A step by its word. Raises ReleaseError for a word that is none."""
+    if word is None:
+        return None
+    steps = {step.name.lower(): step for step in Step if step}
+    if word not in steps:
+        raise ReleaseError(f"{word!r} is no step", where="step", fix=f"Write one of: {', '.join(steps)}")
+    return steps[word]
+
+
+def number_named(word: str | None) -> Number | None:
+    """A number as a person writes it, ``1.2.0`` or ``v1.2.0``. Raises ReleaseError for a word that is none."""
+    if word is None:
+        return None
+    number = Number.of_tag(f"v{word.removeprefix('v')}")
+    if number is None:
+        raise ReleaseError(f"{word!r} is no number of a release", where="version", fix="Write it like 1.2.0")
+    return number
+
+
+def dataset_events(
+    publishing: Publishing, digest: str, metadata: Mapping[str, Any], done: "Published"
+) -> Iterator[dg.AssetMaterialization]:
+    """What happened to the published dataset; nothing if it has what it had."""
+    key = external_key(publishing)
+    if key is None or done.state not in ("released", "tagged"):
+        return
+    kept = ("tag", "commit", "address")
+    shown = {name: value for name, value in metadata.items() if name in kept or name.startswith("rows")}
+    yield dg.AssetMaterialization(asset_key=key, metadata=shown, tags={"dagster/data_version": digest})

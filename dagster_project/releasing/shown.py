@@ -1,0 +1,121 @@
+"""What the Dagster UI shows of a release: metadata of the materialisation, and links to what it was made from.
+
+Text is ours or escaped: the card and the changelog are written by ``assets/release``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.language.resolved import Recipe
+from dagster_project.releasing.gate import QUESTIONS, Gate, Verdict, check_name
+from dagster_project.releasing.gate_repository import step_between
+from dagster_project.releasing.plan import ReleasePlan
+from dagster_project.releasing.publish import Published
+from dagster_project.terminal.words import cell
+
+_MAX_CARD = 12_000
+_MAX_CHANGELOG = 6_000
+"""Characters: metadata lies in Dagster's event log, which must stay small."""
+
+_SEARCHED = 50
+"""Materialisations of an ancestor among which the released version is looked for."""
+
+
+def release_metadata(plan: ReleasePlan, published: Published) -> dict[str, Any]:
+    """Metadata in the order in which the UI lists it. Counts are numbers: the UI plots them over the releases."""
+    newest = plan.state.newest
+    step = step_between(newest, plan.number).name.lower() if newest and plan.kind == "release" else "none"
+    shown: dict[str, Any] = {
+        "state": published.state,
+        "repository": plan.repository,
+        "tag": published.tag,
+        "commit": published.commit,
+        "address": address(published.url),
+        "step": "first release" if newest is None else step,
+        "why": dg.MetadataValue.text("; ".join(cell(reason, 300) for reason in plan.reasons)),
+        **row_numbers(plan),
+        "bytes sent": published.sent_bytes,
+        "seconds": published.seconds,
+    }
+    if plan.entry:
+        shown["changelog"] = dg.MetadataValue.md(cut(plan.entry, _MAX_CHANGELOG))
+    if plan.card:
+        shown["card"] = dg.MetadataValue.md(cut(without_head(plan.card), _MAX_CARD))
+    warnings = [f"{reason.where}: {reason.what}" for reason in plan.gate.warnings]
+    if warnings:
+        shown["warnings"] = dg.MetadataValue.text("; ".join(cell(words, 300) for words in warnings))
+    return {**shown, "mathloom/digest": plan.built.digest, "mathloom/version": plan.built.version.version}
+
+
+def address(url: str) -> Any:
+    """A link, or a path."""
+    return dg.MetadataValue.url(url) if "://" in url else dg.MetadataValue.path(url)
+
+
+def row_numbers(plan: ReleasePlan) -> dict[str, int]:
+    """Rows, added, removed and changed, in all and by split; each name is there in every release."""
+    shown: dict[str, int] = {}
+    splits = plan.difference.splits if plan.difference else {}
+    rows = plan.built.rows
+    counts = ("added", "removed", "changed")
+    for split, count in rows.items():
+        known = splits.get(split)
+        shown[f"rows: {cell(split, 40)}"] = count
+        for what in counts:
+            shown[f"rows {what}: {cell(split, 40)}"] = getattr(known, what) if known else 0
+    return shown
+
+
+def links(recipe: Recipe, versions: Mapping[str, Sequence[str]], instance: dg.DagsterInstance) -> dg.TableMetadataValue:
+    """One line an ancestor: its asset, the released version, and the run and event that materialised it."""
+    names = ("asset", "version", "run", "event")
+    records = []
+    for stage, (_, version) in versions.items():
+        key = dg.AssetKey(recipe.asset_path(stage))
+        run, event = _materialised(key, version, instance)
+        records.append(
+            dg.TableRecord({"asset": key.to_user_string(), "version": version[:40], "run": run, "event": event})
+        )
+    columns = [dg.TableColumn(name=name, type="string") for name in names]
+    return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
+
+
+def _materialised(key: dg.AssetKey, version: str, instance: dg.DagsterInstance) -> tuple[str, str]:
+    """Run and storage id of the newest materialisation of this very version; empty if the instance has none."""
+    for record in instance.fetch_materializations(key, limit=_SEARCHED).records:
+        found = record.asset_materialization
+        if found is not None and (found.tags or {}).get("dagster/data_version") == version[:40]:
+            return record.run_id, str(record.storage_id)
+    return "", ""
+
+
+def gate_results(gate: Gate) -> list[dg.AssetCheckResult]:
+    """One result a question. What was not asked, because nothing goes out, is green."""
+    asked = {verdict.name: verdict for verdict in gate.verdicts}
+    return [_result(asked.get(name) or Verdict(name, title), name in asked) for name, title in QUESTIONS.items()]
+
+
+def _result(verdict: Verdict, is_asked: bool) -> dg.AssetCheckResult:
+    words = [f"{r.level}: {cell(r.where, 200)}: {cell(r.what, 400)}. {cell(r.fix, 300)}" for r in verdict.reasons]
+    is_warning = verdict.passed and bool(verdict.reasons)
+    return dg.AssetCheckResult(
+        check_name=check_name(verdict.name),
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
+        description="\n".join(words) or (verdict.title if is_asked else "Not asked: nothing goes out."),
+        metadata={"reasons": len(verdict.reasons)},
+    )
+
+
+def without_head(card: str) -> str:
+    """A card without its YAML."""
+    return card.split("\n---\n", 1)[-1] if card.startswith("---\n") else card
+
+
+def cut(text: str, limit: int) -> str:
+    """The first lines of a long text."""
+    if len(text) <= limit:
+        return text
+    return text[:limit].rsplit("\n", 1)[0] + "\n\n[...]"
