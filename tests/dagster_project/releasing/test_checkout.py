@@ -69,9 +69,12 @@ def test_a_checkout_is_a_project_with_the_recipe(tmp_path: Path) -> None:
 
 
 def test_the_project_file_of_a_release_decides_nothing(tmp_path: Path) -> None:
-    files = {**RECIPE, "recipe/mathloom.toml": b'[project]\nstore = "/home/me"\n[recipes.toy]\nfolder = "/home/me"\n'}
+    files = {
+        **RECIPE,
+        "recipe/mathloom.toml": b'[project]\nstore = "/home/me/x"\n[recipes.toy]\nfolder = "/home/me/x"\n',
+    }
     checkout = opened(make(tmp_path / "release", files), tmp_path / "project")
-    assert "/home/me" not in checkout.project_file.read_text()
+    assert "/home/me/x" not in checkout.project_file.read_text()
 
 
 def test_python_is_named_and_not_run(tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def _listing(path: str) -> Callable[[dict[str, Any]], None]:
         (lambda build: build["files"].update({"data/x.parquet": {"sha256": "0" * 64}}), "'data/x.parquet' is absent"),
         (lambda build: build["files"].update({"data/train-00000-of-00001.parquet": {}}), "has other bytes"),
         (lambda build: build.pop("files"), "lists no files"),
-        (lambda build: build["recipe"].update(files=dict.fromkeys(map("recipe/{}".format, range(3000)), "")), "too many"),
+        (lambda build: build["recipe"].update(files={f"recipe/{i}": "" for i in range(3000)}), "too many"),
     ],
 )  # fmt: skip
 def test_a_release_that_is_not_what_it_says_is_refused_before_anything_is_written(
