@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-HEAD = re.compile(r"\A\s*---[ \t]*\r?\n(.*?)\r?\n?---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+HEAD = re.compile(r"\A\s*---[ \t]*\r?\n(?:(.*?)\r?\n)?---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 MAX_HEAD = 1024 * 1024
 """Characters of a head that are read."""
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*|code|multilingual")
@@ -40,7 +40,13 @@ SIZES = frozenset(
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as the Hub reads it: a key that stands twice is an error."""
+    """YAML as the Hub reads it: a key that stands twice is an error. Aliases are refused: they can grow without end."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Read one node."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not read")
+        return super().compose_node(parent, index)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -63,10 +69,11 @@ def check_card(content: str) -> tuple[list[str], list[str], dict[str, Any]]:
         if content.lstrip().startswith("---"):
             return ["the YAML head is not closed by '---'"], [], {}
         return [], ["empty or missing yaml metadata in repo card"], {}
-    if len(match.group(1)) > MAX_HEAD:
+    text = match.group(1) or ""
+    if len(text) > MAX_HEAD:
         return ["the YAML head is too long"], [], {}
     try:
-        head = yaml.load(match.group(1), Loader=_Loader)  # noqa: S506 - a safe loader
+        head = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         return [f"the YAML head cannot be read: {line}"], [], {}
@@ -74,7 +81,7 @@ def check_card(content: str) -> tuple[list[str], list[str], dict[str, Any]]:
         return [], ["empty or missing yaml metadata in repo card"], {}
     if not isinstance(head, dict):
         return ["the YAML head is not a mapping"], [], {}
-    return _errors(head), _warnings(head), head
+    return _errors(head), [], head
 
 
 def _errors(head: dict[Any, Any]) -> list[str]:
@@ -83,10 +90,6 @@ def _errors(head: dict[Any, Any]) -> list[str]:
         if key in head and not is_right(head[key]):
             found.append(f'"{key}" must be {expected}')
     return found
-
-
-def _warnings(head: dict[Any, Any]) -> list[str]:
-    return [] if "license" in head else ["no license is given"]
 
 
 def _texts(value: Any) -> list[str] | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -75,6 +76,11 @@ class StandIn:
         return f"http://{HOST}:{self._port}"
 
     @property
+    def client_folder(self) -> Path:
+        """Where clients with :func:`stand_in_environment` keep their caches."""
+        return self._root / "client"
+
+    @property
     def calls(self) -> Sequence[Call]:
         """All calls since the start, or since :meth:`forget_calls`, in the order in which they arrived."""
         return tuple(self._calls)
@@ -118,7 +124,10 @@ class StandIn:
 
 
 def stand_in_environment(server: StandIn) -> dict[str, str]:
-    """Variables for a process whose Hub clients are to use ``server``. They are read when the clients are imported."""
+    """Variables for a process whose Hub clients are to use ``server``. They are read when the clients are imported.
+
+    Their caches lie beside the repositories: nothing of a rehearsal comes into the user's own.
+    """
     return {
         "HF_ENDPOINT": server.endpoint,
         "HF_TOKEN": server.token,
@@ -126,6 +135,10 @@ def stand_in_environment(server: StandIn) -> dict[str, str]:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_UPDATE_DOWNLOAD_COUNTS": "0",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "HF_HOME": str(server.client_folder),
+        "HF_HUB_CACHE": str(server.client_folder / "hub"),
+        "HF_DATASETS_CACHE": str(server.client_folder / "datasets"),
         "HF_HUB_OFFLINE": "0",
         "HF_DATASETS_OFFLINE": "0",
         "NO_PROXY": HOST,
@@ -168,8 +181,9 @@ class _Server(ThreadingHTTPServer):
             self._workers.discard(thread)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away does not come here: this is a fault of the stand-in."""
-        self.failed(traceback.format_exc())
+        """A client that goes away is no news; anything else is a fault of the stand-in."""
+        if not isinstance(sys.exception(), ConnectionError):
+            self.failed(traceback.format_exc())
 
     def arrived(self, method: str, route: str, path: str) -> Call:
         """See :class:`resources.hub.stand_in.handler.Host`."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from resources.errors import HubError
-from resources.hub.stand_in.git import Entry, commit_oid, tree_oids
+from resources.hub.stand_in.git import Entry, blob_oid, commit_oid, tree_oids
 from resources.hub.stand_in.messages import Refusal
 from resources.hub.stand_in.objects import Objects
 from resources.hub.stand_in.strictness import COMMIT, check_name
@@ -169,8 +169,6 @@ class Storage:
 
     def create(self, namespace: str, name: str, state: State, files: Mapping[str, bytes]) -> Repository:
         """Make a repository whose first commit has ``files``. Raises Refusal 409 if it is there."""
-        from resources.hub.stand_in.git import blob_oid
-
         folder = self._folder(namespace, name)
         aside = Repository(self._root / "aside" / uuid.uuid4().hex, f"{namespace}/{name}", self._lock)
         entries = {path: Entry(blob_oid(content), len(content), None, "") for path, content in files.items()}
@@ -185,6 +183,8 @@ class Storage:
             if self.find(namespace, name):
                 shutil.rmtree(aside.folder)
                 raise Refusal(409, "You already created this dataset repo")
+            # An upload into a repository that was deleted meanwhile can leave a folder without a state.
+            shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(parents=True, exist_ok=True)
             os.rename(aside.folder, folder)  # noqa: PTH104 - says what it does
         return Repository(folder, f"{namespace}/{name}", self._lock)
