@@ -23,6 +23,7 @@ EXIT_INTERRUPTED = 130
 _INTERRUPTED = {
     "build": "What was answered is stored; the same command goes on from there.",
     "preview": "What was answered is stored; the same command goes on from there.",
+    "release": "What was sent is whole; the same command goes on from there.",
     "grade": "The output is written whole or not at all.",
     "vote": "The output is written whole or not at all.",
 }
@@ -44,6 +45,7 @@ VERBS = {
     "requests": ("dagster_project.commands.requests", "requests"),
     "grade": ("dagster_project.commands.grade", "grade"),
     "vote": ("dagster_project.commands.vote", "vote"),
+    "release": ("dagster_project.commands.release", "release"),
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
-from assets.release.numbering import Number, Step
 from dagster_project.automation.runs import PUBLISH, publish_key
 from dagster_project.builds import Builds
 from dagster_project.language.resolved import Publishing, Recipe
@@ -19,6 +18,7 @@ from dagster_project.releasing.built import release_stage
 from dagster_project.releasing.destination import open_destination
 from dagster_project.releasing.gate import QUESTIONS, check_name
 from dagster_project.releasing.record import Records
+from dagster_project.releasing.wishes import wishes_of
 from dagster_project.running.workspace import Workspace
 from resources.errors import MathloomError, ReleaseError
 from resources.hub.repository import Repository
@@ -161,38 +161,15 @@ def _planned(
 
     if prepared is not None:
         return prepared.plan, prepared.repository
-    repository = open_destination(publishing)
-    plan = make_release_plan(
-        workspace,
-        repository,
-        step=step_named(config.step),
-        number=number_named(config.version),
+    wishes = wishes_of(
+        config.step,
+        config.version,
         is_pull_request=publishing.is_pull_request,
         note=config.note,
         is_again=config.again,
-        say=say,
     )
-    return plan, repository
-
-
-def step_named(word: str | None) -> Step | None:
-    """A step by its word. Raises ReleaseError for a word that is none."""
-    if word is None:
-        return None
-    steps = {step.name.lower(): step for step in Step if step}
-    if word not in steps:
-        raise ReleaseError(f"{word!r} is no step", where="step", fix=f"Write one of: {', '.join(steps)}")
-    return steps[word]
-
-
-def number_named(word: str | None) -> Number | None:
-    """A number as a person writes it, ``1.2.0`` or ``v1.2.0``. Raises ReleaseError for a word that is none."""
-    if word is None:
-        return None
-    number = Number.of_tag(f"v{word.removeprefix('v')}")
-    if number is None:
-        raise ReleaseError(f"{word!r} is no number of a release", where="version", fix="Write it like 1.2.0")
-    return number
+    repository = open_destination(publishing)
+    return make_release_plan(workspace, repository, **wishes.arguments(), say=say), repository
 
 
 def dataset_events(

@@ -16,7 +16,7 @@ _PATH_STARTS = ("/", ".", "~")
 TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
 
 
-def with_destination(recipe: Recipe, to: str | None, *, is_pull_request: bool = False) -> Recipe:
+def with_destination(recipe: Recipe, to: str | None, *, is_pull_request: bool = False) -> tuple[Recipe, Publishing]:
     """``recipe`` with the place of its releases: ``to``, else what its profile says.
 
     Raises:
@@ -36,7 +36,8 @@ def with_destination(recipe: Recipe, to: str | None, *, is_pull_request: bool = 
         where = str(publishing.folder)
         raise ReleaseError("a folder has no pull requests", where=where, fix="Leave out --pull-request")
     asked = publishing.is_pull_request or is_pull_request
-    return replace(recipe, publishing=replace(publishing, is_pull_request=asked))
+    chosen = replace(publishing, is_pull_request=asked)
+    return replace(recipe, publishing=chosen), chosen
 
 
 def _said(recipe: Recipe, to: str) -> Publishing:

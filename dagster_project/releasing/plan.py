@@ -25,6 +25,7 @@ from dagster_project.releasing.gate_stages import ask_checks, ask_current, ask_f
 from dagster_project.releasing.record import Records
 from dagster_project.releasing.state import RepositoryState, read_state
 from dagster_project.releasing.steps import Computed, step_of
+from dagster_project.releasing.wishes import Wishes
 from dagster_project.running.workspace import Workspace
 from resources.hub.repository import Repository
 
@@ -68,17 +69,6 @@ class ReleasePlan:
     """Address of the pull request that is open."""
     versions: Mapping[str, Sequence[str]] | None = None
     """Stage -> [kind, version] of everything that it is made from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a person says about a release."""
-
-    step: Step | None = None
-    number: Number | None = None
-    is_pull_request: bool = False
-    note: str | None = None
-    is_again: bool = False
 
 
 def make_release_plan(

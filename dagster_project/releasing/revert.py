@@ -107,9 +107,9 @@ def _wanted(state: RepositoryState, tag: str) -> Number:
     if number is not None and tag in state.tags:
         return number
     ours = [known for known in state.tags if Number.of_tag(known)]
-    if not ours:
+    if state.latest is None:
         raise ReleaseError("it has no release to go back to", where=state.name, fix="Release something first")
-    near = difflib.get_close_matches(tag, ours, n=1) or [max(ours, key=Number.of_tag)]
+    near = difflib.get_close_matches(tag, ours, n=1) or [state.latest.tag]
     raise ReleaseError(f"there is no release {tag!r}", where=state.name, fix=f"Did you mean {near[0]}?")
 
 

@@ -1,4 +1,4 @@
-"""Removing versions that no environment names. Completions are never touched: they are what was paid for."""
+"""Removing versions that no environment and no release names. Completions are never touched: they were paid for."""
 
 from __future__ import annotations
 
@@ -25,9 +25,15 @@ class Cleaned:
     bytes: int
 
 
-def clean(store: Store, *, is_dry_run: bool = False) -> Cleaned:
-    """Remove versions that no environment of this store names, their fingerprints, and stale staging folders."""
-    named = _named(store.root)
+def clean(store: Store, *, releases: int | None = None, is_dry_run: bool = False) -> Cleaned:
+    """Remove versions that nothing names, their fingerprints, and stale staging folders.
+
+    Args:
+        store: Whose environments and records of releases name versions.
+        releases: Releases of each recipe and profile, newest first, whose versions stay; None: all of them.
+        is_dry_run: Only count.
+    """
+    named = _named(store.root) | _released(store.root, releases)
     doomed = [
         folder
         for kind in sorted((store.root / "versions").glob("*"))
@@ -54,6 +60,20 @@ def _named(root: Path) -> set[tuple[str, str]]:
         for raw in read_json(file)["stages"].values():
             entry = Entry(**raw)
             named.add((folder_of_kind(entry.kind), entry.version[:40]))
+    return named
+
+
+def _released(root: Path, newest: int | None) -> set[tuple[str, str]]:
+    """What releases were made from, as ``releases/<recipe>/<profile>.json`` records it."""
+    named = set()
+    for file in (root / "releases").glob("*/*.json"):
+        if file.is_dir():  # the link of a profile that is named like this
+            continue
+        releases = read_json(file)["releases"]
+        kept = releases if newest is None else releases[len(releases) - min(newest, len(releases)) :]
+        named |= {
+            (folder_of_kind(kind), version[:40]) for release in kept for kind, version in release["versions"].values()
+        }
     return named
 
 

@@ -1,0 +1,108 @@
+"""A rehearsal on a Hub of one's own: the stand-in in this process, the real client, and `load_dataset` in a child.
+
+What the client of the Hub reads from the environment is set while a rehearsal runs, before the client is imported. The
+state of the stand-in stays in ``<store>/rehearsal_hub``: a second rehearsal is a second release.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from resources.errors import HubError, MissingExtraError
+from resources.hub.repository import Repository
+from resources.hub.stand_in.server import StandIn, stand_in_environment
+
+FOLDER = "rehearsal_hub"
+OWNER = "rehearsal"
+LOAD_S = 3600
+"""Seconds that the child may take to load every split."""
+
+_LOADER = """
+import json, sys
+from datasets import load_dataset
+name, revision, folder = sys.argv[1:4]
+data = load_dataset(name, revision=revision, cache_dir=folder)
+print(json.dumps({split: rows.num_rows for split, rows in data.items()}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A running stand-in, and the repository that is released to."""
+
+    server: StandIn
+    repository: Repository
+    environment: Mapping[str, str]
+    """What a client process needs to reach it."""
+
+
+@contextmanager
+def rehearsal_hub(store: Path, recipe: str) -> Iterator[Rehearsal]:
+    """Start the stand-in. Raises MissingExtraError without the packages that talk to a Hub."""
+    for package in ("huggingface_hub", "datasets"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError.of(package, "hub", where="--rehearse-hub")
+    root = store / FOLDER
+    root.mkdir(parents=True, exist_ok=True)
+    with StandIn(root / "hub") as server:
+        environment = {**stand_in_environment(server), "HF_HOME": str((root / "cache").resolve())}
+        with _set(environment):
+            from resources.hub.opened import open_repository
+
+            name = f"{OWNER}/{recipe}"
+            repository = open_repository(name, endpoint=server.endpoint, token=server.token)
+            yield Rehearsal(server, repository, environment)
+
+
+@contextmanager
+def _set(environment: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def load_back(rehearsal: Rehearsal, tag: str) -> dict[str, int]:
+    """Split -> rows of a release, as ``datasets`` loads it from the stand-in in a process of its own.
+
+    Raises:
+        HubError: It cannot be loaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="mathloom-") as folder:
+        name = rehearsal.repository.name
+        environment = {**os.environ, **rehearsal.environment, "HF_HOME": folder}
+        child = subprocess.run(
+            [sys.executable, "-c", _LOADER, name, tag, folder],
+            env=environment,
+            cwd=folder,  # a folder of the dataset's name beside it would be loaded instead
+            capture_output=True,
+            text=True,
+            timeout=LOAD_S,
+            check=False,
+        )
+    if child.returncode != 0:
+        said = (child.stderr.strip().splitlines() or ["nothing"])[-1][:300]
+        raise HubError(f"load_dataset cannot load it: {said}", where=f"{name}@{tag}", fix="Report it with this message")
+    return {str(split): int(rows) for split, rows in json.loads(child.stdout.strip().splitlines()[-1]).items()}
+
+
+def load_lines(rehearsal: Rehearsal, tag: str) -> list[str]:
+    """The two lines that load a release while the stand-in runs."""
+    shown = " ".join(f"{name}={value}" for name, value in sorted(stand_in_environment(rehearsal.server).items()))
+    words = f"from datasets import load_dataset; print(load_dataset({rehearsal.repository.name!r}, revision={tag!r}))"
+    return [f"export {shown}", f'python -c "{words}"']
