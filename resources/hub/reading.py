@@ -6,19 +6,17 @@ Their errors are wrapped here, once. Publishing does not live here.
 
 from __future__ import annotations
 
-import importlib
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from resources.errors import MissingExtraError, SeedError
+from resources.errors import SeedError
+from resources.hub.connection import load
 from resources.identity import hash_json
 
-RELEASED = ("*.parquet", "README.md", "BUILD.json")
-"""What :func:`download` takes: nothing that could run."""
+RELEASED = ("*.parquet", "README.md", "BUILD.json", "CHANGELOG.md", "recipe/*")
+"""What :func:`download` takes, as patterns whose ``*`` also crosses slashes. Nobody runs what lies there."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A full git commit. Anything else (a branch, a tag, a short hash) can move or be ambiguous."""
 
@@ -30,7 +28,7 @@ def resolve_commit(repository: str, branch: str = "main", *, endpoint: str | Non
         SeedError: The repository or branch is not there, or the Hub cannot be reached.
         MissingExtraError: ``huggingface_hub`` is not installed.
     """
-    hub = _load("huggingface_hub", repository)
+    hub = load("huggingface_hub", repository)
     try:
         return str(hub.HfApi(endpoint=endpoint).dataset_info(repository, revision=branch).sha)
     except Exception as error:
@@ -42,7 +40,7 @@ def content_hash(repository: str, commit: str, *, endpoint: str | None = None) -
 
     A mirror of a repository that was taken down (MATH, January 2025) has other commits and this same hash.
     """
-    hub = _load("huggingface_hub", repository)
+    hub = load("huggingface_hub", repository)
     try:
         entries = hub.HfApi(endpoint=endpoint).list_repo_tree(
             repository, revision=commit, recursive=True, repo_type="dataset"
@@ -54,7 +52,7 @@ def content_hash(repository: str, commit: str, *, endpoint: str | None = None) -
 
 
 def download(repository: str, revision: str = "main", *, endpoint: str | None = None) -> Path:
-    """Folder with the Parquet files, card and build record of a dataset at a branch, tag or commit.
+    """Folder with the Parquet files, card, records and recipe of a dataset at a branch, tag or commit.
 
     They lie in the client's own cache, by commit: what is there is not downloaded again.
 
@@ -62,7 +60,7 @@ def download(repository: str, revision: str = "main", *, endpoint: str | None = 
         SeedError: The repository or revision is not there, or the Hub cannot be reached.
         MissingExtraError: ``huggingface_hub`` is not installed.
     """
-    hub = _load("huggingface_hub", repository)
+    hub = load("huggingface_hub", repository)
     try:
         return Path(
             hub.snapshot_download(
@@ -75,7 +73,7 @@ def download(repository: str, revision: str = "main", *, endpoint: str | None = 
 
 def config_names(repository: str, revision: str | None = None) -> list[str]:
     """Config names of a dataset, sorted: the order in which ``config: "*"`` reads them."""
-    datasets = _load("datasets", repository)
+    datasets = load("datasets", repository)
     try:
         return sorted(datasets.get_dataset_config_names(repository, revision=revision))
     except Exception as error:
@@ -87,7 +85,7 @@ def stream_rows(repository: str, *, config: str | None, split: str, revision: st
 
     ``repository`` may be a local folder, as for ``datasets.load_dataset``.
     """
-    datasets = _load("datasets", repository)
+    datasets = load("datasets", repository)
     what = f"config {config or 'default'!r}, split {split!r}"
     try:
         rows = datasets.load_dataset(repository, name=config, split=split, revision=revision, streaming=True)
@@ -101,15 +99,6 @@ def _file_hash(entry: Any) -> str:
     """SHA-256 of a file in LFS or Xet, else its git blob id: both name its bytes."""
     lfs = getattr(entry, "lfs", None)
     return str(lfs.sha256 if lfs else entry.blob_id)
-
-
-def _load(package: str, repository: str) -> ModuleType:
-    """Import late, and with the library's own telemetry switched off (it reads the variable when it is imported)."""
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise MissingExtraError.of(package, "hub", where=f"hub:{repository}") from error
 
 
 def _wrapped(error: Exception, repository: str, what: str) -> SeedError:
