@@ -24,6 +24,11 @@ from resources.identity import hash_json
 CONTAMINATION = "contamination"
 """Config of a release that lists removed problems and what they matched."""
 
+SOLUTIONS = ("generated_solution", "solution", "answer")
+SOURCES = ("problem_source", "source")
+EXPECTED_ANSWERS = ("expected_answer", "answer")
+"""Columns of a published dataset, by the first name that it has; ours come first."""
+
 _SHARD = re.compile(r"(.+?)(?:-\d{5}-of-\d{5})?\.parquet")
 
 
@@ -84,6 +89,12 @@ def recipe_name(build: Mapping[str, Any]) -> str | None:
     recipe = build.get("recipe")
     name = recipe.get("name") if isinstance(recipe, Mapping) else recipe
     return str(name) if name else None
+
+
+def first_column(paths: Sequence[Path], names: Sequence[str]) -> str | None:
+    """The first of ``names`` that the files have."""
+    columns = pq.read_schema(paths[0]).names
+    return next((name for name in names if name in columns), None)
 
 
 _DIRECTORIES = {"default": "data", "provenance": "provenance"}

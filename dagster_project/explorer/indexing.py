@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assets.release.folder_reading import Release
+from assets.release.folder_reading import EXPECTED_ANSWERS, SOLUTIONS, SOURCES, Release, first_column
 from assets.schemas import ANSWER, EDGE, EXPECTED, GENERATED_PROBLEM, ID, REJECT, SOLUTION
 from dagster_project.explorer import index_sql as sql
 from dagster_project.explorer.access import files_list, parquet
@@ -229,18 +229,6 @@ def _split(release: Release, number: int, name: str) -> str:
     if name in release.provenance:
         return sql.SPLIT_OF_ORIGIN.format(**words, provenance=parquet(release.provenance[name]))
     return sql.SPLIT_WITHOUT.format(**words)
-
-
-SOLUTIONS = ("generated_solution", "solution", "answer")
-SOURCES = ("problem_source", "source")
-EXPECTED_ANSWERS = ("expected_answer", "answer")
-"""Columns of a published dataset, by the first name that it has; ours come first."""
-
-
-def first_column(paths: Sequence[Path], names: Sequence[str]) -> str | None:
-    """The first of ``names`` that the files have."""
-    columns = pq.read_schema(paths[0]).names
-    return next((name for name in names if name in columns), None)
 
 
 def _solution(paths: Sequence[Path]) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from assets.release.folder_reading import SOLUTIONS, first_column
 from dagster_project.explorer.access import Reader, parquet
-from dagster_project.explorer.indexing import SOLUTIONS, Index, first_column
+from dagster_project.explorer.indexing import Index
 from dagster_project.explorer.places import Place, StageTable
 from resources.requests.segments import Folders, list_seals
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -207,6 +207,11 @@ class Store:
         if read_json(self.folder(built.kind, built.version) / "manifest.json") is None:
             return None
         return self.version(built.kind, built.version), built
+
+    def made_by(self, versions: Collection[str]) -> list[Built]:
+        """Every record of a fingerprint that gave one of ``versions``: different settings can give the same rows."""
+        records = (read_json(file) for file in sorted((self.root / "fingerprints").glob("*.json")))
+        return [Built(**record) for record in records if record and record["version"] in versions]
 
     def remember(self, built: Built) -> None:
         """Record what a fingerprint gave."""
