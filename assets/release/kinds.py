@@ -1,13 +1,12 @@
 """``release/folder``: a dataset in a local folder, as the Hub and ``datasets.load_dataset`` expect it.
 
 Files: ``data/`` (four columns), ``provenance/`` (where each row comes from), ``contamination/`` (problems that a
-benchmark has too), ``README.md`` (the card), ``BUILD.json`` (what it was made from). Publishing to the Hub does not
-live here. Same inputs, same bytes.
+benchmark has too), ``recipe/`` (what it was made with), ``README.md`` (the card), ``BUILD.json`` (what it was made
+from). Publishing to the Hub does not live here. Same inputs, same bytes.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -18,7 +17,10 @@ from pydantic import Field
 
 from assets.kinds import Input, Job, Law, Settings, TableKind
 from assets.release import queries
-from assets.release.card import CardFacts, Composition, prompts_of, rejected, render_card, sampling_of
+from assets.release.build_record import write_build_file, write_recipe
+from assets.release.card import render_card
+from assets.release.card_facts import CardFacts, Composition, costs_of, prompts_of, rejected, sampling_of
+from assets.release.card_plots import read_lengths, read_votes
 from assets.release.contamination import read_figures, write_matches
 from assets.release.layout import ConfigFiles, Mode, Plan, write_config
 from assets.release.public import scrub
@@ -34,9 +36,6 @@ _MAX_SPLITS = 62
 
 _SPLIT_NAME = re.compile(r"\w+(\.\w+)*")
 """What ``datasets`` accepts as the name of a split."""
-
-BUILD_FORMAT = 1
-"""Raised when the meaning of a key of BUILD.json changes."""
 
 
 class FolderSettings(Settings):
@@ -56,7 +55,7 @@ class Folder(TableKind):
     """The released dataset. ``rows`` lists its Parquet files."""
 
     name = "release/folder"
-    version = 1
+    version = 2
     description = "Writes splits as Parquet shards with a provenance config and a dataset card."
     settings_type = FolderSettings
     reads_completions = True
@@ -229,7 +228,8 @@ def _incomplete(session: duckdb.DuckDBPyConnection, where: str) -> StoreError:
 
 def _finish(job: Job, plan: Plan, configs: list[ConfigFiles], example: Mapping[str, Any]) -> None:
     composition = _composition(job.session, plan.splits)
-    context = {key: scrub(job.context.get(key) or {}) for key in ("lineage", "sources", "benchmarks")}
+    sections = ("lineage", "models", "sources", "benchmarks", "checks")
+    context = {key: scrub(job.context.get(key) or {}) for key in sections}
     recipe = {"name": job.recipe} | dict(job.context.get("recipe") or {})
     facts = CardFacts(
         configs=configs,
@@ -238,14 +238,19 @@ def _finish(job: Job, plan: Plan, configs: list[ConfigFiles], example: Mapping[s
         composition=composition,
         recipe=recipe,
         lineage=context["lineage"],
+        models=context["models"],
         funnel=_funnel(job),
         sources=context["sources"],
         example=example,
         benchmarks=context["benchmarks"],
         figures=read_figures(job.session),
+        checks=context["checks"],
+        costs=costs_of(job.context.get("facts") or {}, context["lineage"], context["models"]),
+        votes=read_votes(job.session),
+        lengths=read_lengths(job.session),
     )
     (job.folder / "README.md").write_text(render_card(facts), encoding="utf-8")
-    _write_build_file(job, facts)
+    write_build_file(job, facts, write_recipe(job))
     job.writers["rows"].write(_file_rows(configs))
     job.facts |= {
         "rows": dict(plan.splits),
@@ -280,21 +285,3 @@ def _file_rows(configs: list[ConfigFiles]) -> pa.Table:
         for part in parts
     ]
     return pa.Table.from_pylist(rows, schema=FILES)
-
-
-def _write_build_file(job: Job, facts: CardFacts) -> None:
-    """BUILD.json: for programs what the card is for people. Two builds of the same data write the same one."""
-    files = {part.path: part for config in facts.configs for part in config.unique()}
-    build = {
-        "format": BUILD_FORMAT,
-        "recipe": job.recipe,
-        "splits": dict(facts.splits),
-        "sources": facts.sources,
-        **({"benchmarks": facts.benchmarks, "contamination": list(facts.figures)} if facts.figures else {}),
-        "lineage": facts.lineage,
-        "funnel": list(facts.funnel),
-        "versions": scrub(job.context.get("versions") or {}),
-        "files": {path: {"rows": f.row_count, "sha256": f.sha256} for path, f in sorted(files.items())},
-    }
-    text = json.dumps(build, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (job.folder / "BUILD.json").write_text(text + "\n", encoding="utf-8")

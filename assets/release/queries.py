@@ -184,3 +184,26 @@ inner join release_ids as i on i.solution_id = s.solution_id
 group by s.part, s.part_index, i.problem_source
 order by s.part_index, pairs desc, i.problem_source
 """
+
+VOTE_SHARES = """
+select
+    least(10 * v.votes // v.n_valid, 9) as tenth,
+    count(*) as problems,
+from release_votes as v
+where
+    v.votes is not null
+    and v.n_valid > 0
+    and v.problem_id in (select problem_id from release_ids)
+group by tenth
+"""
+
+LENGTHS = """
+select
+    greatest(length(bin(t.tokens)) - 1, 0) as power,
+    count(*) as rows,
+from release_ids as i
+inner join texts as t on t.solution_id = i.solution_id
+where t.tokens is not null
+group by power
+"""
+"""Power of two below the number of tokens: length of its binary digits, since logarithms round."""

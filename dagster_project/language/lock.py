@@ -59,6 +59,18 @@ def write_lock(recipe: Recipe, root: Path, entries: Mapping[str, Mapping[str, An
     return file
 
 
+def lock_of(recipe: Recipe, root: Path) -> dict[str, Any] | None:
+    """What a lock file of ``recipe`` under its profile alone would hold; None if it has nothing locked.
+
+    A release carries it: entries of other profiles say nothing of it and would change it.
+    """
+    entries = read_lock(recipe, root)
+    if not entries:
+        return None
+    section = {name: {**entry, "of": _origin(recipe.sources[name])} for name, entry in sorted(entries.items())}
+    return {"format": FORMAT, "profiles": {recipe.profile: section}}
+
+
 def _origin(source: Source) -> dict[str, Any]:
     """What an entry was resolved from; of a local file only the name, since a lock is shared between machines."""
     if source.hub:

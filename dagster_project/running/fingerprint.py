@@ -11,7 +11,7 @@ from typing import Any
 
 from dagster_project.language.resolved import Ref, Stage
 from dagster_project.running.checking import is_checked
-from dagster_project.running.lineage import release_context
+from dagster_project.running.lineage import release_identity
 from dagster_project.running.outcome import State
 from dagster_project.running.workspace import Workspace
 from resources.errors import MathloomError
@@ -49,7 +49,7 @@ def fingerprint_parts(
         parts["weights"] = workspace.roles.weights_id(stage.role)
         parts["prompts"] = {name: workspace.prompts.content_hash(name) for name in stage.prompts}
     if kind.law.name == "release":
-        parts["release"] = hash_json(release_context(workspace, stage))
+        parts["release"] = release_identity(workspace, stage)
     return parts
 
 

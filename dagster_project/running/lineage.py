@@ -1,15 +1,21 @@
-"""What a release may say of its making: models, prompts, sampling, and the funnel of all ancestors.
+"""What a release may say of its making: recipe, versions, models, prompts, sampling, checks, funnel of all ancestors.
 
 Only what follows from recipe, inputs and content: no run ids, no times, no engine options that leave rows unchanged.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from dagster_project.language.resolved import Stage
+from dagster_project.language.resolved import Price, Stage
+from dagster_project.running.checking import check_version, checks_hash
+from dagster_project.running.recipe_files import hashes, recipe_files
 from dagster_project.running.workspace import Workspace
+from resources.identity import hash_json
+from resources.store import Version
 
 
 def ancestors(workspace: Workspace, stage: Stage) -> list[Stage]:
@@ -25,25 +31,58 @@ def ancestors(workspace: Workspace, stage: Stage) -> list[Stage]:
 
 
 def release_context(workspace: Workspace, stage: Stage) -> dict[str, Any]:
-    """``job.context`` of a release stage: recipe, lineage, funnel, sources, benchmarks."""
+    """``job.context`` of a release stage: what names it, the results of all checks, and where its recipe is read.
+
+    Checks that never ran on the current versions run now.
+    """
+    return {
+        **_said(workspace, stage),
+        "checks": {s.name: _checks(workspace, s) for s in ancestors(workspace, stage)},
+        "recipe_files": recipe_files(workspace.recipe, workspace.root),
+    }
+
+
+def release_identity(workspace: Workspace, stage: Stage) -> dict[str, str]:
+    """Section of the context -> hash: what a fingerprint keeps of it. Runs nothing.
+
+    Of checks the words and the versions that they read: results follow from those.
+    """
+    said = _said(workspace, stage)
+    said["checks"] = {s.name: checks_hash(workspace, s) for s in ancestors(workspace, stage) if s.checks}
+    return {section: hash_json(value) for section, value in said.items()}
+
+
+def _said(workspace: Workspace, stage: Stage) -> dict[str, Any]:
     recipe = workspace.recipe
     above = ancestors(workspace, stage)
     return {
         "recipe": {
             "name": recipe.name,
             "title": recipe.title,
+            "profile": recipe.profile,
             "description": recipe.description,
             "release": dict(recipe.release),
             "splits": dict(recipe.splits),
             "preview_rows": recipe.preview_rows,
+            "files": hashes(recipe_files(recipe, workspace.root)),
         },
+        "mathloom": mathloom_version(),
         "lineage": {s.name: _lineage(workspace, s) for s in above if s.is_generation},
+        "models": {s.role: _model(workspace, s.role) for s in above if s.is_generation and s.role},
         "funnel": [_funnel(workspace, s) for s in above],
         "sources": _sources(workspace, above, is_benchmark=False),
         "benchmarks": _sources(workspace, above, is_benchmark=True),
-        "versions": {s.name: workspace.entry(s.name, reader=stage.name).version for s in above},
+        "stages": {s.name: _stage(workspace, s) for s in above},
         "facts": {s.name: dict(_version(workspace, s).facts) for s in above},
     }
+
+
+def mathloom_version() -> str:
+    """The version of this code, as it is installed; ``unknown`` for a source tree that nobody installed."""
+    try:
+        return importlib.metadata.version("mathloom")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def _sources(workspace: Workspace, above: Sequence[Stage], *, is_benchmark: bool) -> dict[str, Any]:
@@ -67,7 +106,41 @@ def _lineage(workspace: Workspace, stage: Stage) -> dict[str, Any]:
     }
 
 
-def _version(workspace: Workspace, stage: Stage) -> Any:
+def _model(workspace: Workspace, role: str) -> dict[str, Any]:
+    """A price by the token belongs to it, since what it gives follows from content; one by the hour does not."""
+    said = workspace.roles.said(role)
+    found = {
+        "model": workspace.roles.describe(role).get("model"),
+        "weights": workspace.roles.weights_id(role),
+        "licence": said.licence,
+    }
+    return found | ({"price": _price(said.price)} if said.price and said.price.per_gpu_hour is None else {})
+
+
+def _price(price: Price) -> dict[str, Any]:
+    words = ("currency", "per_million_prompt_tokens", "per_million_completion_tokens", "source", "date")
+    return {word: getattr(price, word) for word in words}
+
+
+def _stage(workspace: Workspace, stage: Stage) -> dict[str, Any]:
+    version = _version(workspace, stage)
+    return {
+        "kind": stage.kind.name,
+        "code": stage.kind.code_version,
+        "version": version.version,
+        "settings": stage.settings.identity(),
+        "inputs": {formal: [f"{ref.stage}.{ref.table}" for ref in refs] for formal, refs in stage.inputs.items()},
+        "rows": {table: version.row_count(table) for table in version.tables},
+    }
+
+
+def _checks(workspace: Workspace, stage: Stage) -> list[dict[str, Any]]:
+    """Without examples of rows: they are somebody's text, and a count says as much."""
+    results = check_version(workspace, stage, _version(workspace, stage))
+    return [{word: value for word, value in asdict(result).items() if word != "sample"} for result in results]
+
+
+def _version(workspace: Workspace, stage: Stage) -> Version:
     entry = workspace.entry(stage.name, reader=stage.name)
     return workspace.store.version(entry.kind, entry.version)
 

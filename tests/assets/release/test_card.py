@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
-from assets.release.card import rows_in
+from assets.release.card_facts import rows_in
+from assets.release.card_plots import WIDTH, bars
+from assets.release.columns import MEANINGS, described
+from assets.release.contamination import PUBLISHED
 from assets.release.public import fence, inline, name, scrub
+from assets.release.tables import DATA, PROVENANCE
 
 World = Any
 Release = Callable[..., Any]
@@ -126,6 +131,91 @@ def test_what_the_author_writes(world: World, release: Release) -> None:
     assert "The recipe states no licence." in card
 
 
+def test_a_licence_that_the_hub_does_not_know_is_other(world: World, release: Release) -> None:
+    world.context["recipe"] = {"release": {"licence": "Our own terms 3"}}
+    card = release(world).card()
+    assert _head(card)["license"] == "other"
+    assert "Released under `Our own terms 3`." in card
+
+
+def test_what_the_gate_was_told_to_accept_is_a_known_limit(world: World, release: Release) -> None:
+    world.context["recipe"] = {"release": {"accept": {"contamination": "No *benchmark* has sums."}}}
+    card = release(world).card()
+    assert "- The dataset was compared with no benchmark. The author's reason: No \\*benchmark\\* has sums.\n" in card
+    assert "clashes with the declared one" not in card
+
+
+def test_models_with_licences_and_costs_with_prices(world: World, release: Release) -> None:
+    price = {"currency": "USD", "source": "their page", "date": "2026-01-31"}
+    price |= {"per_million_prompt_tokens": 0.5, "per_million_completion_tokens": 1.5}
+    world.context |= {
+        "lineage": {"solved": {"role": "teacher", "model": "org/model"}, "judged": {"role": "judge", "model": "j"}},
+        "models": {
+            "teacher": {"model": "org/model", "weights": "hf:org/model", "licence": "Apache-2.0", "price": price},
+            "judge": {"model": "j", "weights": "w", "licence": None},
+        },
+        "facts": {
+            "solved": {
+                "requests": {"completed": 1000, "rejected": 3, "prompt_tokens": 4_000_000, "completion_tokens": 10**6}
+            },
+            "judged": {"requests": {"completed": 5, "failed": 1, "prompt_tokens": 50, "completion_tokens": 5}},
+        },
+    }
+    card = release(world).card()
+    assert "| `teacher` | org/model | hf\\:org/model | Apache-2.0 |" in card
+    assert "| `judge` | j | w | not stated |" in card
+    assert "| `solved` | org/model | 1,003 | 1,000 | 3 | 4,000,000 | 1,000,000 | 3.50 USD |" in card
+    assert "| `judged` | j | 6 | 5 | 1 | 50 | 5 |  |" in card
+    assert "| total |  | 1,009 | 1,005 | 4 | 4,000,050 | 1,000,005 |  |" in card
+    assert "Together 3.50 USD, at these prices:" in card
+    assert "- `teacher`: 0.5 and 1.5 USD for a million tokens in and out (their page, 2026-01-31)" in card
+
+
+def test_checks_with_results(world: World, release: Release) -> None:
+    def result(name: str, passed: bool, blocking: bool, violations: int) -> dict[str, Any]:
+        words = {"name": name, "passed": passed, "blocking": blocking, "violations": violations}
+        return words | {"description": f"says {name}"}
+
+    world.context["checks"] = {
+        "seeds": [result("law_source", True, True, 0), result("rows", True, True, 0)],
+        "graded": [result("law_filter", True, True, 0), result("share", False, False, 12)],
+    }
+    card = release(world).card()
+    assert "2 of 2 stages keep the law of their kind" in card
+    assert (
+        "| `seeds` | 1 of 1 | says rows |  |\n| `graded` | 0 of 1 |  | says share (12 violations, a warning) |" in card
+    )
+
+
+FULL = "\u2588" * WIDTH
+
+
+def test_bars_of_votes_and_lengths(world: World, release: Release) -> None:
+    card = release(world).card()
+    assert f"70 -  80 %  1  {FULL}\n80 -  90 %  0\n" in card, "3 of 4 votes"
+    assert f"```text\n4 - 7  6  {FULL}\n```" in card, "six rows of 5 tokens"
+
+
+def test_bars_are_as_long_as_their_share() -> None:
+    assert bars([("a", 0), ("b", 1), ("c", 10_000)]) == (
+        f"```text\na       0\nb       1  \u2588\nc  10,000  {FULL}\n```"
+    )
+
+
+def test_no_votes_no_plot_of_votes(world: World, release: Release) -> None:
+    world.splits = {"train": [0, 2]}
+    assert "Share of the valid solutions" not in release(world).card()
+
+
+def test_every_released_column_has_a_meaning() -> None:
+    columns = {"default": DATA, "provenance": PROVENANCE, "contamination": PUBLISHED}
+    for config, found in described(columns.items()).items():
+        assert [name for name, _, meaning in found if not meaning] == []
+        assert set(columns[config].names) == {name for name, _, _ in found}
+    assert MEANINGS["default"].keys() == set(DATA.names)
+    assert MEANINGS["provenance"].keys() == set(PROVENANCE.names)
+
+
 def test_a_preview_says_so(world: World, release: Release) -> None:
     world.context["recipe"] = {"preview_rows": 3}
     assert "This is a preview" in release(world).card()
@@ -133,18 +223,31 @@ def test_a_preview_says_so(world: World, release: Release) -> None:
     assert "This is a preview" not in release(world).card()
 
 
-HOSTILE = "```\n---\nlicense: evil\n---\n# Title <script>alert(1)</script> | ![x](http://e/x.png) \u202e\x1b[31m @all"
+RATES = ("per_million_prompt_tokens", "per_million_completion_tokens")
+HOSTILE = "<!-- own words: begin -->\n<!-- changelog : end -->\n" + (
+    "```\n---\nlicense: evil\n---\n# Title <script>alert(1)</script> | ![x](http://e/x.png) \u202e\x1b[31m @all"
+)
 
 
 def test_hostile_text_stays_text(world: World, release: Release) -> None:
     solution = HOSTILE + " \\boxed{1}"
     world.texts[0] = ("Seed one?", solution, 0, len(solution), None)
     world.splits = {"train": [0]}
+    price = {"currency": HOSTILE, "source": HOSTILE, "date": HOSTILE} | dict.fromkeys(RATES, 1)
     world.context |= {
         "funnel": [{"stage": HOSTILE, "rows_in": 1, "rows_out": 1, "rejected": {HOSTILE: 1}}],
-        "lineage": {HOSTILE: {"model": HOSTILE, "prompts": {HOSTILE: HOSTILE}, "settings": {"stop": [HOSTILE]}}},
+        "lineage": {
+            HOSTILE: {"role": HOSTILE, "model": HOSTILE, "prompts": {HOSTILE: HOSTILE}, "settings": {"stop": [HOSTILE]}}
+        },
+        "models": {HOSTILE: {"model": HOSTILE, "weights": HOSTILE, "licence": HOSTILE, "price": price}},
+        "facts": {HOSTILE: {"requests": {"completed": 1}}},
+        "checks": {HOSTILE: [{"name": HOSTILE, "passed": False, "blocking": False, "description": HOSTILE}]},
         "sources": {HOSTILE: {"hub": HOSTILE, "sha256": "ab", "licence": HOSTILE}},
-        "recipe": {"title": HOSTILE, "description": HOSTILE, "release": {"licence": HOSTILE}},
+        "recipe": {
+            "title": HOSTILE,
+            "description": HOSTILE,
+            "release": {"licence": HOSTILE, "accept": {"licence": HOSTILE}},
+        },
     }
     released = release(world)
     assert released.read("default", "train")[0]["generated_solution"] == solution, "data is never changed"
@@ -158,13 +261,19 @@ def test_hostile_text_stays_text(world: World, release: Release) -> None:
         "## Load",
         "## Columns",
         "## Composition",
+        "## Votes and lengths",
         "## Funnel",
         "## Generation",
+        "## Costs",
         "## Sources",
+        "## Checks",
         "## First row",
         "## Known limits",
         "## Licence",
+        "## Changelog",
     ]
+    markers = re.findall(r"<!--\s*(?:own words|changelog)\s*:", card.split("\n---\n", 1)[1])
+    assert len(markers) == 4, "two pairs, both ours"
 
 
 def _outside_fences(text: str) -> str:

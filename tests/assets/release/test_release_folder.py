@@ -339,17 +339,73 @@ def test_memory_that_ends_in_the_middle_of_a_stream(
 
 
 def test_build_file_is_true_and_stable(world: World, release: Release) -> None:
+    line = {"kind": "sql/graded", "code": "c0", "version": "abc", "settings": {}, "inputs": {}, "rows": {"rows": 6}}
+    law = {"name": "law_filter", "passed": True, "blocking": True, "violations": 0, "description": "held"}
     world.context |= {
-        "versions": {"graded": "abc"},
+        "recipe": {
+            "name": "mine",
+            "title": "Mine",
+            "profile": "paper",
+            "preview_rows": None,
+            "description": "not in it",
+        },
+        "mathloom": "1.2.3",
+        "models": {"teacher": {"model": "m", "weights": "w", "licence": "mit"}},
+        "lineage": {"solved": {"role": "teacher", "model": "m"}},
+        "stages": {"graded": line},
+        "funnel": [{"stage": "graded", "kind": "sql/graded", "rows_in": 8, "rows_out": 6, "rejected": {"wrong": 2}}],
+        "checks": {"graded": [law]},
+        "facts": {
+            "solved": {"requests": {"completed": 5, "rejected": 1, "prompt_tokens": 10, "completion_tokens": 20}}
+        },
         "sources": {"gsm8k": {"hub": "openai/gsm8k", "revision": "f" * 40, "sha256": None}},
     }
     released = release(world)
     build = json.loads((released.folder / "BUILD.json").read_text())
-    assert build["format"] == 1
-    assert build["recipe"] == "mine"
+    assert build["format"] == 2
+    assert build["mathloom"] == "1.2.3"
+    assert build["recipe"] == {
+        "name": "mine",
+        "title": "Mine",
+        "profile": "paper",
+        "preview_rows": None,
+        "hash": hash_json({}),
+        "files": {},
+    }
     assert build["splits"] == {"train": 6, "train_small": 2}
-    assert build["versions"] == {"graded": "abc"}
+    assert build["columns"]["default"][0] == ["problem", "string", "The problem, as the model read it."]
+    assert list(build["columns"]) == ["default", "provenance"]
+    assert build["models"] == world.context["models"]
+    funnel = {"rows_in": 8, "rows_out": 6, "rejected": {"wrong": 2}}
+    assert build["stages"] == {"graded": {**line, "funnel": funnel, "checks": [law]}}
+    costs = {"requests": 6, "completed": 5, "failed": 1, "prompt_tokens": 10, "completion_tokens": 20}
+    assert build["costs"] == {"solved": {**costs, "price": None, "currency": ""}}
     assert build["files"] == {f["path"]: {"rows": f["row_count"], "sha256": f["sha256"]} for f in released.files}
+
+
+def test_the_recipe_is_in_it_byte_by_byte(world: World, release: Release, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_bytes(b"recipe: mine\r\n# \xff\n")
+    files = {"recipe/mathloom.toml": b"[recipes]\n", "recipe/mine/recipe.yaml": recipe}
+    said = {
+        "recipe/mathloom.toml": hashlib.sha256(b"[recipes]\n").hexdigest(),
+        "recipe/mine/recipe.yaml": hashlib.sha256(recipe.read_bytes()).hexdigest(),
+    }
+    world.context |= {"recipe": {"name": "mine", "files": said}, "recipe_files": files}
+    released = release(world)
+    assert (released.folder / "recipe/mine/recipe.yaml").read_bytes() == recipe.read_bytes()
+    assert (released.folder / "recipe/mathloom.toml").read_bytes() == b"[recipes]\n"
+    build = json.loads((released.folder / "BUILD.json").read_text())
+    assert (build["recipe"]["files"], build["recipe"]["hash"]) == (said, hash_json(said))
+
+
+def test_a_recipe_that_changes_during_the_build_stops_it(world: World, release: Release, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("recipe: other")
+    world.context |= {"recipe": {"files": {"recipe/a.yaml": "0" * 64}}, "recipe_files": {"recipe/a.yaml": path}}
+    with pytest.raises(StoreError, match=r"mine/dataset: recipe/a.yaml has changed since the build began") as caught:
+        release(world)
+    assert caught.value.retryable
 
 
 def test_no_file_names_this_machine(world: World, release: Release, tmp_path: Path) -> None:
@@ -357,7 +413,9 @@ def test_no_file_names_this_machine(world: World, release: Release, tmp_path: Pa
     world.context |= {
         "lineage": {"solved": {"model": f"{tmp_path}/m.gguf", "weights": f"file {home}/a/b.gguf", "settings": {}}},
         "sources": {"gsm8k": {"hub": None, "sha256": "ab", "path": str(tmp_path / "seeds.jsonl")}},
-        "versions": {"graded": f"{tmp_path}/versions/1"},
+        "models": {"teacher": {"model": f"{tmp_path}/m.gguf", "weights": f"file {home}/a/b.gguf"}},
+        "stages": {"graded": {"settings": {"path": f"{tmp_path}/x"}}},
+        "checks": {"graded": [{"name": "a", "passed": True, "description": f"in {tmp_path}/x"}]},
         "funnel": [{"stage": "seeds", "rows_in": 1, "rows_out": 1, "rejected": {f"in {tmp_path}/x": 1}}],
     }
     released = release(world)
@@ -381,4 +439,4 @@ def test_golden(world: World, release: Release) -> None:
     tables = [[c, s, released.read(c, s)] for c in ("default", "provenance") for s in world.splits]
     # The sizes of Parquet files depend on the version of pyarrow; the golden is about rows and text.
     card = [line for line in released.card().splitlines() if "download_size" not in line]
-    assert (Folder.version, hash_json([tables, card])[:16]) == (1, "9a02657f53bd4fdd")
+    assert (Folder.version, hash_json([tables, card])[:16]) == (2, "6fb81d8b8b4f5349")
