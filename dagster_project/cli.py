@@ -46,6 +46,8 @@ VERBS = {
     "grade": ("dagster_project.commands.grade", "grade"),
     "vote": ("dagster_project.commands.vote", "vote"),
     "release": ("dagster_project.commands.release", "release"),
+    "reproduce": ("dagster_project.commands.reproduce", "reproduce"),
+    "lineage": ("dagster_project.commands.lineage", "lineage"),
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),

@@ -261,10 +261,14 @@ def check_out(released: Released, folder: Path | None = None) -> Checkout:
 
 
 def _is_checkout(target: Path, project: bytes, listed: Mapping[str, str], files: Mapping[str, str]) -> bool:
-    """Whether the folder holds exactly this recipe; beside it only a store."""
-    there = {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file() or p.is_symlink()}
-    there = {path for path in there if not path.startswith(f"{STORE}/") and "/__pycache__/" not in path}
-    if there != {*files, PROJECT_FILE} or (target / PROJECT_FILE).read_bytes() != project:
+    """Whether the folder holds exactly this recipe. Beside it may lie a store, and sources that a person supplied."""
+    file = target / PROJECT_FILE
+    if not file.is_file() or file.read_bytes() != project:
+        return False
+    folders = {own.partition("/")[0] for own in files} - {PROJECT_FILE}
+    there = {path for folder in folders for path in (target / folder).rglob("*") if path.is_file() or path.is_symlink()}
+    names = {path.relative_to(target).as_posix() for path in there if "__pycache__" not in path.parts}
+    if names != files.keys() - {PROJECT_FILE} or any(path.is_symlink() for path in there):
         return False
     return all(own == PROJECT_FILE or hash_file(target / own) == listed[path] for own, path in files.items())
 
