@@ -31,12 +31,13 @@ def read_accounts(tokens: Mapping[str, str]) -> dict[str, Account]:
     """Accounts by token. Raises HubError for a description that cannot be read; it does not show the token."""
     accounts = {}
     for token, text in tokens.items():
-        name, role, *namespaces = text.split(":")
-        if role not in ("read", "write") or len(namespaces) > 1 or not name or not token:
+        name, _, rest = text.partition(":")
+        role, _, namespaces = rest.partition(":")
+        if role not in ("read", "write") or ":" in namespaces or not name or not token:
             raise HubError(
                 f"a token is described by {text!r}", where="Hub stand-in", fix="Write NAME:read or NAME:write:ORG,ORG"
             )
-        owned = frozenset(part for part in ",".join(namespaces).split(",") if part)
+        owned = frozenset(part for part in namespaces.split(",") if part)
         accounts[token] = Account(name, role == "write", owned)
     return accounts
 
