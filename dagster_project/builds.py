@@ -106,10 +106,10 @@ def builds_resource(
 
 
 def _selected(run: dg.DagsterRun) -> Callable[[Recipe], Sequence[str]]:
-    """Stages of a recipe that ``run`` was asked for, upstream first."""
+    """Stages of a recipe that ``run`` was asked for, upstream first; all if it names none."""
     asked = run.asset_selection
     return lambda recipe: [
-        stage for stage in recipe.stages if asked is None or dg.AssetKey(recipe.asset_path(stage)) in asked
+        stage for stage in recipe.stages if not asked or dg.AssetKey(recipe.asset_path(stage)) in asked
     ]
 
 

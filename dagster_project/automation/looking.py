@@ -164,10 +164,10 @@ def _file_now(spec: SourceSpec, memory: Memory, clock: float, left: float) -> Pi
     is_quiet = stat[1] / 1e9 + QUIET_S <= clock or memory.seen.get(name) == stat
     memory.seen[name] = stat
     if not is_quiet:
-        raise _Wait("is being written: the next look decides")
+        raise _Wait("has just changed and may still be written: the next look decides")
     pinned = _read(str(path), stat, spec, left)
     if _stat(path) != stat:
-        raise _Wait("is being written: the next look decides")
+        raise _Wait("has just changed and may still be written: the next look decides")
     memory.files[name] = (*stat, str(pinned.sha256), pinned.rows)
     del memory.seen[name]
     return pinned

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
+from dagster_project.automation.words import automation_lines
 from dagster_project.commands.common import project_of, recipe_of
 from dagster_project.console import out
 
@@ -46,6 +47,8 @@ def _stages(recipe: object) -> None:
             f"{stage.role} ({recipe.roles[stage.role].engine})" if stage.role else "",
         )
     out().print(table)
+    for line in automation_lines(recipe):
+        out().print(line, markup=False, soft_wrap=True)
     out().print(
         "Rows and requests: '=' known, '<=' at most (filters above take some away), '?' unknown until built.",
         style="dim",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from rich.table import Table
 
+from dagster_project.automation.words import automation_lines
 from dagster_project.commands.common import project_of, recipe_of, workspace_of
 from dagster_project.console import out, talk
 
@@ -38,6 +39,8 @@ def status(recipe: str | None, profile: str | None) -> None:
             why = why_changed(workspace, name) if state == "changed" else ""
             table.add_row(name, _WORDS[state], rows, entry.version[:12] if entry else "", why)
     out().print(table)
+    for line in automation_lines(chosen):
+        out().print(line, markup=False, soft_wrap=True)
     if error is not None:
         talk().print(f"error: {error}", markup=False, soft_wrap=True)
         raise click.exceptions.Exit(2)

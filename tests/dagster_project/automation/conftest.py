@@ -1,0 +1,129 @@
+"""A project with everything in its schedule, built once; and ticks of its schedule and sensor without a clock."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from dagster_project.assembly import build_definitions
+from dagster_project.cli import main
+from dagster_project.dagster_home import open_instance
+from dagster_project.language.load import load_project
+from dagster_project.language.resolved import Project, Recipe
+
+NAME = "sums"
+HOOK = "SUMS_HOOK"
+SCHEDULE = {
+    "cron": "0 3 * * *",
+    "timezone": "Europe/Berlin",
+    "watch_minutes": 5,
+    "automate": True,
+    "notify_env": HOOK,
+}
+
+
+def command(folder: Path, *arguments: str) -> None:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        assert main(arguments) == 0
+    finally:
+        os.chdir(before)
+
+
+def write_profile(folder: Path, **words: Any) -> None:
+    said = {"profile": "scripted", "roles": {"solver": {"engine": "scripted"}}, "schedule": SCHEDULE, **words}
+    (folder / "profiles/scripted.yaml").write_text(json.dumps(said))  # JSON is YAML
+
+
+@dataclass(frozen=True)
+class House:
+    """A project that a test may change."""
+
+    folder: Path
+
+    @property
+    def project(self) -> Project:
+        return load_project(self.folder / "mathloom.toml")
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.project.recipes[NAME]
+
+    @property
+    def store(self) -> Path:
+        return self.project.store
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = (self.folder / name).read_text(encoding="utf-8")
+        assert old in text, (name, old)
+        (self.folder / name).write_text(text.replace(old, new), encoding="utf-8")
+
+    def build(self, *arguments: str) -> None:
+        command(self.folder, "build", *arguments)
+
+    def tick(self, schedule: dg.ScheduleDefinition, instance: dg.DagsterInstance) -> Any:
+        at = datetime.datetime(2026, 11, 21, 2, tzinfo=datetime.UTC)
+        return schedule.evaluate_tick(dg.build_schedule_context(instance, scheduled_execution_time=at))
+
+    def look(self, sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None) -> Any:
+        return sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
+
+    def run(
+        self, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey] | None = None, **tags: str
+    ) -> dg.ExecuteInProcessResult:
+        job = build_definitions(self.project).resolve_job_def(NAME)
+        return job.execute_in_process(
+            instance=instance,
+            asset_selection=keys,
+            raise_on_error=False,
+            tags={name.replace("__", "/"): value for name, value in tags.items()},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+
+
+def stages_of(request: dg.RunRequest) -> set[str]:
+    return {key.path[-1] for key in request.asset_selection or ()}
+
+
+@pytest.fixture(scope="session")
+def built_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Only to be copied."""
+    folder = tmp_path_factory.mktemp("scheduled") / NAME
+    command(folder.parent, "init", str(folder))
+    write_profile(folder)
+    command(folder, "build")
+    return folder
+
+
+@pytest.fixture
+def house(built_house: Path, tmp_path: Path) -> House:
+    shutil.copytree(built_house, tmp_path / NAME, symlinks=True)
+    return House(tmp_path / NAME)
+
+
+@pytest.fixture
+def instance(house: House) -> Iterator[dg.DagsterInstance]:
+    """The project's own: what the UI shows."""
+    with open_instance(house.store) as found:
+        yield found
+
+
+@pytest.fixture
+def old() -> Callable[[Path], None]:
+    """Let a file have been written a minute ago."""
+
+    def age(path: Path) -> None:
+        stat = path.stat()
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - 60_000_000_000))
+
+    return age
