@@ -1,9 +1,13 @@
-"""``mathloom doctor``: is this machine able to do what the project asks? Starts no model, sends nothing anywhere."""
+"""``mathloom doctor``: is this machine able to do what the project asks? Starts no model.
+
+It sends nothing anywhere, unless ``--hub-smoke`` asks for a trial of a repository on the Hub.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import itertools
 import os
 import platform
 import shutil
@@ -27,10 +31,15 @@ EXTRAS = {
 
 
 @click.command()
-def doctor() -> None:
+@click.option(
+    "--hub-smoke",
+    metavar="ORG/NAME",
+    help="Also try a private dataset repository of the Hub, with HF_TOKEN: sends 2 MB, and removes it again.",
+)
+def doctor(hub_smoke: str | None) -> None:
     """Check Python, packages, weights, project, store, disk and memory. Exit code 1 if something must be mended."""
     broken = False
-    for word, text in _checks():
+    for word, text in itertools.chain(_checks(), _hub(hub_smoke) if hub_smoke else ()):
         broken = broken or word == "FAIL"
         out().print(f"{word:<5} {text}", markup=False, soft_wrap=True)
     if broken:
@@ -87,6 +96,17 @@ def _project() -> Iterator[tuple[str, str]]:
     free = shutil.disk_usage(project.store).free / 1e9
     yield "ok" if free > FREE_GB else "warn", f"{free:,.0f} GB free where the store lies"
     yield "ok", f"{os.cpu_count()} cores, {_memory_gb():.0f} GB memory"
+
+
+def _hub(name: str) -> Iterator[tuple[str, str]]:
+    """The trial of a repository, step by step."""
+    from resources.errors import MathloomError
+    from resources.hub.smoke import smoke_steps
+
+    try:
+        yield from smoke_steps(name, endpoint=os.environ.get("HF_ENDPOINT"))
+    except MathloomError as error:
+        yield "FAIL", str(error)
 
 
 def _memory_gb() -> float:

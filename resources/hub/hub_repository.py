@@ -49,8 +49,8 @@ class HubRepository:
         self.name = name
         self.where = f"hub:{name}"
         self.patience = patience or Patience()
-        self._endpoint = endpoint.rstrip("/") if endpoint else None
-        self._token = token
+        self.endpoint = endpoint.rstrip("/") if endpoint else None
+        self.token = token
 
     # Reading.
 
@@ -75,16 +75,16 @@ class HubRepository:
                 if hasattr(entry, "blob_id") and entry.path != _OWN
             }
 
-        return self._ask(f"the files of {revision[:100]} cannot be listed", call)
+        return self.ask(f"the files of {revision[:100]} cannot be listed", call)
 
     def read(self, revision: str, path: str) -> bytes | None:
         """A small file; None if the revision has none of this name."""
         hub = self._hub
 
         def call(_: Any) -> bytes | None:
-            address = hub.hf_hub_url(self.name, path, repo_type="dataset", revision=revision, endpoint=self._endpoint)
+            address = hub.hf_hub_url(self.name, path, repo_type="dataset", revision=revision, endpoint=self.endpoint)
             with hub.get_session().stream(
-                "GET", address, headers=hub.utils.build_hf_headers(token=self._token)
+                "GET", address, headers=hub.utils.build_hf_headers(token=self.token)
             ) as response:
                 try:
                     hub.hf_raise_for_status(response)
@@ -92,7 +92,7 @@ class HubRepository:
                     return None
                 return self._body(response, path)
 
-        return self._ask(f"{path[:100]} of {revision[:100]} cannot be read", call)
+        return self.ask(f"{path[:100]} of {revision[:100]} cannot be read", call)
 
     def download(self, revision: str) -> Path:
         """Folder of the client's cache with what a release has. What is there is not downloaded again."""
@@ -105,11 +105,11 @@ class HubRepository:
                 )
             )
 
-        return self._ask(f"{revision[:100]} cannot be downloaded", call)
+        return self.ask(f"{revision[:100]} cannot be downloaded", call)
 
     def is_public(self) -> bool:
         """Whether anybody may read it."""
-        return not self._ask("its settings cannot be read", lambda api: api.dataset_info(self.name)).private
+        return not self.ask("its settings cannot be read", lambda api: api.dataset_info(self.name)).private
 
     def url(self, revision: str | None = None) -> str:
         """Its page."""
@@ -120,14 +120,14 @@ class HubRepository:
 
     def create(self) -> None:
         """Make the repository, private, if it is not there. One that is there keeps its settings."""
-        self._ask(
+        self.ask(
             "the repository cannot be created",
             lambda api: api.create_repo(self.name, repo_type="dataset", private=True, exist_ok=True),
         )
 
     def make_public(self) -> None:
         """Let everybody read it."""
-        self._ask(
+        self.ask(
             "the repository cannot be made public",
             lambda api: api.update_repo_settings(self.name, repo_type="dataset", private=False),
         )
@@ -275,13 +275,13 @@ class HubRepository:
             except hub.errors.RepositoryNotFoundError:
                 return None
 
-        return self._ask("its branches and tags cannot be read", call)
+        return self.ask("its branches and tags cannot be read", call)
 
     def _commit_of(self, revision: str) -> str:
         if COMMIT.fullmatch(revision):
             return revision
         doing = f"{revision[:100]} cannot be read"
-        return str(self._ask(doing, lambda api: api.dataset_info(self.name, revision=revision).sha))
+        return str(self.ask(doing, lambda api: api.dataset_info(self.name, revision=revision).sha))
 
     def _parent_of(self, commit: str) -> str | None:
         """The commit before; None for the first."""
@@ -289,14 +289,14 @@ class HubRepository:
 
         def call(_: Any) -> str | None:
             address = f"{self._address}/api/datasets/{self.name}/commits/{commit}"
-            answer = hub.get_session().get(address, headers=hub.utils.build_hf_headers(token=self._token))
+            answer = hub.get_session().get(address, headers=hub.utils.build_hf_headers(token=self.token))
             hub.hf_raise_for_status(answer)
             commits = answer.json()
             return str(commits[1]["id"]) if len(commits) > 1 else None
 
-        return self._ask(f"the commits before {commit[:12]} cannot be read", call)
+        return self.ask(f"the commits before {commit[:12]} cannot be read", call)
 
-    def _ask(self, doing: str, call: Callable[[Any], T]) -> T:
+    def ask(self, doing: str, call: Callable[[Any], T]) -> T:
         """The answer to a call that may be made as often as one likes."""
         attempt = 1
         while isinstance(result := self._try(doing, call), Failure):
@@ -308,13 +308,13 @@ class HubRepository:
     def _try(self, doing: str, call: Callable[[Any], T]) -> T | Failure:
         """One attempt. The client's bars are off, and its warnings about its own calls."""
         hub = self._hub
-        api = hub.HfApi(endpoint=self._endpoint, token=self._token, library_name="mathloom")
+        api = hub.HfApi(endpoint=self.endpoint, token=self.token, library_name="mathloom")
         try:
             with at_once(hub, self.patience), warnings.catch_warnings(), hub.utils.disable_progress_bars():
                 warnings.simplefilter("ignore")
                 return call(api)
         except Exception as error:
-            return explain(error, doing, self.name, self._token or hub.get_token())
+            return explain(error, doing, self.name, self.token or hub.get_token())
 
     def _body(self, response: Any, path: str) -> bytes:
         pieces, size = [], 0
@@ -331,7 +331,7 @@ class HubRepository:
 
     @property
     def _address(self) -> str:
-        return self._endpoint or str(self._hub.constants.ENDPOINT)
+        return self.endpoint or str(self._hub.constants.ENDPOINT)
 
 
 @dataclass(frozen=True, slots=True)
