@@ -1,83 +1,47 @@
-"""Reading from the Hub: the real clients against a local folder and a loopback server, and their errors as one line."""
+"""Reading from the Hub: the real clients against a local folder and the Hub stand-in, and their errors as one line."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from resources.errors import MissingExtraError, SeedError
 from resources.hub import reading as hub
+from resources.hub.stand_in.git import blob_oid
+from resources.hub.stand_in.repositories import ATTRIBUTES
+from resources.hub.stand_in.server import StandIn
 from resources.identity import hash_json
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-TREE = [
-    {"type": "file", "path": "README.md", "oid": "a" * 40, "size": 3},
-    {"type": "directory", "path": "data", "oid": "b" * 40},
-    {
-        "type": "file",
-        "path": "data/train.parquet",
-        "oid": "c" * 40,
-        "size": 9,
-        "lfs": {"oid": "d" * 64, "size": 9, "pointerSize": 130},
-    },
-]
+FILES = {"README.md": b"---\nlicense: mit\n---\n", "data/train.parquet": b"PAR1", "run.py": b"exit()\n"}
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=")
 
 
-SIBLINGS = [{"rfilename": name} for name in ("README.md", "data/train.parquet", "run.py")]
+class Published(NamedTuple):
+    """The public dataset org/set on a Hub on loopback, and its commit."""
 
-
-class _Hub(BaseHTTPRequestHandler):
-    """Answers what `dataset_info` and `list_repo_tree` ask, and 404 as the Hub says it."""
-
-    def do_GET(self) -> None:
-        answers = {
-            "/api/datasets/org/set/revision/main": {"id": "org/set", "sha": COMMIT},
-            f"/api/datasets/org/set/tree/{COMMIT}": TREE,
-            f"/api/datasets/org/set/revision/{COMMIT}": {"id": "org/set", "sha": COMMIT, "siblings": SIBLINGS},
-        }
-        if self.path.startswith(f"/datasets/org/set/resolve/{COMMIT}/"):
-            self._file(self.path.rpartition("/")[2])
-            return
-        answer = answers.get(self.path.split("?")[0])
-        self.send_response(200 if answer else 404)
-        if not answer:
-            self.send_header("X-Error-Code", "RevisionNotFound" if "org/set" in self.path else "RepoNotFound")
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps(answer or {"error": "not found"}).encode())
-
-    def do_HEAD(self) -> None:
-        self._file(self.path.rpartition("/")[2])
-
-    def _file(self, name: str) -> None:
-        self.send_response(200)
-        self.send_header("ETag", f'"{name}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", str(len(name)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(name.encode())
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+    endpoint: str
+    commit: str
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """A Hub on loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def published(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Published]:
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    with pytest.MonkeyPatch.context() as patch, StandIn(tmp_path_factory.mktemp("hub")) as server:
+        patch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+        api = HfApi(endpoint=server.endpoint, token=server.token)
+        api.create_repo("org/set", repo_type="dataset", private=False)
+        operations = [CommitOperationAdd(path, content) for path, content in FILES.items()]
+        done = api.create_commit("org/set", operations, commit_message="rows", repo_type="dataset")
+        yield Published(server.endpoint, done.oid)
+        assert server.failures == []
 
 
 @pytest.fixture
@@ -108,21 +72,24 @@ def test_a_wrong_config_or_split_is_one_line(folder: Path, config: str, split: s
     assert "a local file stand in" in caught.value.fix
 
 
-def test_a_branch_is_resolved_to_its_commit(endpoint: str) -> None:
-    assert hub.resolve_commit("org/set", endpoint=endpoint) == COMMIT
+def test_a_branch_is_resolved_to_its_commit(published: Published) -> None:
+    assert hub.resolve_commit("org/set", endpoint=published.endpoint) == published.commit
 
 
-def test_content_hash_names_files_and_not_folders(endpoint: str) -> None:
-    expected = hash_json([["README.md", "a" * 40], ["data/train.parquet", "d" * 64]])
-    assert hub.content_hash("org/set", COMMIT, endpoint=endpoint) == expected
+def test_content_hash_names_files_and_not_folders(published: Published) -> None:
+    small = {path: blob_oid(content) for path, content in FILES.items() if path != "data/train.parquet"}
+    large = {"data/train.parquet": hashlib.sha256(FILES["data/train.parquet"]).hexdigest()}
+    first = {".gitattributes": blob_oid(ATTRIBUTES.encode())}
+    expected = hash_json(sorted([path, name] for path, name in {**small, **large, **first}.items()))
+    assert hub.content_hash("org/set", published.commit, endpoint=published.endpoint) == expected
 
 
 @pytest.mark.parametrize(
     ("repository", "branch"), [("org/absent", "main"), ("org/set", "absent")], ids=["repository", "branch"]
 )
-def test_what_is_absent_is_not_worth_a_retry(endpoint: str, repository: str, branch: str) -> None:
+def test_what_is_absent_is_not_worth_a_retry(published: Published, repository: str, branch: str) -> None:
     with pytest.raises(SeedError, match=rf"hub:{repository}: branch '{branch}' cannot be read") as caught:
-        hub.resolve_commit(repository, branch, endpoint=endpoint)
+        hub.resolve_commit(repository, branch, endpoint=published.endpoint)
     assert caught.value.retryable is False
     assert "HF_TOKEN" in caught.value.fix
 
@@ -153,14 +120,11 @@ def test_the_module_loads_neither_library() -> None:
 
 
 def test_a_published_dataset_is_downloaded_by_its_commit(
-    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("huggingface_hub")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    folder = hub.download("org/set", COMMIT, endpoint=endpoint)
-    assert {path.name: path.read_text() for path in folder.rglob("*") if path.is_file()} == {
-        "README.md": "README.md",
-        "train.parquet": "train.parquet",
-    }, "nothing that could run"
+    folder = hub.download("org/set", published.commit, endpoint=published.endpoint)
+    found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert found == {path: content for path, content in FILES.items() if path != "run.py"}, "nothing that could run"
     with pytest.raises(SeedError, match="revision 'nowhere'"):
-        hub.download("org/set", "nowhere", endpoint=endpoint)
+        hub.download("org/set", "nowhere", endpoint=published.endpoint)
