@@ -48,6 +48,7 @@ VERBS = {
     "release": ("dagster_project.commands.release", "release"),
     "reproduce": ("dagster_project.commands.reproduce", "reproduce"),
     "lineage": ("dagster_project.commands.lineage", "lineage"),
+    "diff": ("dagster_project.commands.diff", "diff"),
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),

@@ -7,7 +7,7 @@ one has other code. What they leave open is ``unknown``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import duckdb
@@ -82,7 +82,7 @@ def guess_causes(
     session.register("asked_stages", pa.Table.from_pylist(asked, schema=_STAGES))
     run(session, "create or replace temp table asked as select * from asked_stages")
     writing = [line for line in asked if line["stage"] not in solving]
-    filters, filter_words = _filter(*stages)
+    filters, filter_words = _filter(*stages, splits={*old.data, *new.data})
     values = {
         "other_sources": _other_sources(old, new),
         "problem_cause": writing[0]["cause"] if writing else "",
@@ -141,9 +141,9 @@ def _sources(release: Release) -> dict[str, Any]:
     }
 
 
-def _filter(old: Mapping[str, Made], new: Mapping[str, Made]) -> tuple[Cause | str, str]:
+def _filter(old: Mapping[str, Made], new: Mapping[str, Made], *, splits: Container[str]) -> tuple[Cause | str, str]:
     """The stages beside those that ask whose settings or code differ; nothing if none does, or several kinds do."""
-    names = [n for n in new if n in old and not new[n].lineage and not new[n].is_source]
+    names = [n for n in new if n in old and n not in splits and not new[n].lineage and not new[n].is_source]
     changed = {n: words for n in names if (words := old[n].changed_settings(new[n]))}
     if not changed:
         coded = [n for n in names if old[n].has_other_code(new[n])]
