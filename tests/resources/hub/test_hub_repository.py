@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from resources.errors import HubError
+from resources.errors import HubError, SeedError
 from resources.hub import hub_repository
 from resources.hub.connection import Patience, load
 from resources.hub.hub_repository import HubRepository
+from resources.hub.reading import resolve_commit
 from resources.hub.repository import Change, LocalFile
 from resources.hub.sending import operations
 from resources.hub.stand_in.faults import Fault
 from resources.hub.stand_in.server import StandIn
 from resources.hub.stand_in.strictness import Limits
+from resources.identity import hash_file
 
 Local = Callable[[str, bytes], LocalFile]
 Open = Callable[[], HubRepository]
@@ -142,6 +145,26 @@ def test_a_download_that_is_cut_goes_on_and_is_kept(hub: StandIn, on_hub: Open, 
     assert routes(hub) == []
 
 
+def test_a_large_file_is_never_in_memory(hub: StandIn, on_hub: Open, tmp_path: Path) -> None:
+    repository = on_hub()
+    repository.create()
+    path, size = tmp_path / "large.parquet", 96 << 20
+    with path.open("wb") as handle:
+        handle.truncate(size)
+    large = LocalFile(path, size, hash_file(path))
+    tracemalloc.start()
+    try:
+        done = repository.commit(Change(put={"large.parquet": large}), parent=None, message="one")
+        _, sending = tracemalloc.get_traced_memory()
+        folder = repository.download(done.commit)
+        _, reading = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert done.sent_bytes == size == (folder / "large.parquet").stat().st_size
+    assert sending < 16 << 20, "the client and the stand-in hold pieces"
+    assert reading < 64 << 20, "the client reads some pieces of 10 MB"
+
+
 # Somebody else at the same time.
 
 
@@ -258,6 +281,19 @@ def test_afterwards_other_users_of_the_client_get_its_own_errors(hub: StandIn, o
     hub.faults.arm(Fault("info", 1, "status_500"))
     with pytest.raises(library.errors.HfHubHTTPError):
         library.HfApi(endpoint=hub.endpoint, token=hub.token).dataset_info("org/set")
+
+
+def test_reading_a_seed_source_does_not_hang_either(
+    hub: StandIn, on_hub: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_hub().create()
+    monkeypatch.setattr("resources.hub.connection.ANSWER_S", 0.2)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    hub.faults.arm(Fault("revision", 1, "timeout"))
+    with pytest.raises(SeedError, match="branch 'main' cannot be read") as caught:
+        resolve_commit("org/set", endpoint=hub.endpoint)
+    assert caught.value.retryable
+    assert resolve_commit("org/set", endpoint=hub.endpoint) == on_hub().head()
 
 
 def test_a_large_file_is_refused_as_a_small_one(

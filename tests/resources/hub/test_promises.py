@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -273,3 +275,25 @@ def test_a_tag_names_a_commit_that_is_there(released: tuple[Repository, str]) ->
     with pytest.raises(HubError, match="cannot be a tag"):
         repository.tag("v1 0", "0" * 40, "")
     assert repository.tags() == {}
+
+
+# At once.
+
+
+def test_of_several_writers_one_wins(released: tuple[Repository, str]) -> None:
+    repository, first = released
+    ready = threading.Barrier(4)
+
+    def write(word: str) -> str | HubError:
+        ready.wait()
+        try:
+            return repository.commit(Change(put={"README.md": word.encode()}), parent=first, message=word).commit
+        except HubError as error:
+            return error
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(write, ("a", "b", "c", "d")))
+    [winner] = [result for result in results if isinstance(result, str)]
+    assert repository.head() == winner
+    lost = [str(result) for result in results if isinstance(result, HubError)]
+    assert all("the branch has moved" in text or "another process is writing" in text for text in lost)
