@@ -99,6 +99,27 @@ def test_of_two_commits_on_one_parent_one_wins(api: HfApi) -> None:
     assert api.dataset_info(SET).sha in results
 
 
+def test_a_reader_in_the_same_moment_sees_whole_commits(api: HfApi) -> None:
+    is_over = threading.Event()
+    sizes: list[list[int]] = []
+
+    def read() -> None:
+        while not is_over.is_set():
+            found = api.get_paths_info(SET, ["a", "b"], repo_type="dataset")
+            sizes.append([item.size for item in found if isinstance(item, RepoFile)])
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, 30):
+        publish(api, {"a": b"x" * number, "b": b"x" * number})
+    is_over.set()
+    for reader in readers:
+        reader.join()
+    assert all(len(set(pair)) <= 1 and len(pair) in (0, 2) for pair in sizes)
+    assert len({tuple(pair) for pair in sizes}) > 2, "readers looked between commits"
+
+
 def test_what_is_there_is_not_sent_again(api: HfApi, hub: StandIn) -> None:
     first = publish(api, {"data/x.parquet": b"PAR1", "README.md": CARD})
     hub.forget_calls()
