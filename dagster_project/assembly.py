@@ -49,7 +49,7 @@ def build_definitions(
                 name=group,
                 selection=dg.AssetSelection.assets(*stage_keys(recipe)),  # and not what publishes
                 description=f"Build {recipe.title}.",
-                run_tags=environment_tags(recipe),
+                tags=environment_tags(recipe),
             )
         )
         schedules += recipe_schedules(recipe, project.store)

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from dagster_project.automation.runs import STARTED_BY
+from dagster_project.automation.runs import PUBLISH, STARTED_BY
 from dagster_project.automation.unattended import PATIENCE_S, enter_when_free, hold
 from dagster_project.language.resolved import Recipe, Role
 from dagster_project.run_log import LogProgress
@@ -106,11 +106,13 @@ def builds_resource(
 
 
 def _selected(run: dg.DagsterRun) -> Callable[[Recipe], Sequence[str]]:
-    """Stages of a recipe that ``run`` was asked for, upstream first; all if it names none."""
+    """What ``run`` was asked for: stages of a recipe, upstream first, and its release. All stages if it names none."""
     asked = run.asset_selection
-    return lambda recipe: [
-        stage for stage in recipe.stages if not asked or dg.AssetKey(recipe.asset_path(stage)) in asked
-    ]
+    return lambda recipe: (
+        [name for name in [*recipe.stages, PUBLISH] if dg.AssetKey(recipe.asset_path(name)) in asked]
+        if asked
+        else list(recipe.stages)
+    )
 
 
 class EngineRole(dg.ConfigurableResource):

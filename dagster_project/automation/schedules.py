@@ -19,12 +19,10 @@ from dagster_project.automation.runs import (
     stage_keys,
 )
 from dagster_project.language.resolved import Recipe
+from dagster_project.releasing.built import release_stage
 from dagster_project.releasing.record import Recorded, Records
 from resources.errors import MathloomError
 from resources.store import Environment
-
-RELEASE = "release"
-"""The stage whose folder is published."""
 
 
 def recipe_schedules(recipe: Recipe, store: Path) -> list[dg.ScheduleDefinition]:
@@ -79,13 +77,14 @@ def _night(context: dg.ScheduleEvaluationContext, recipe: Recipe, store: Path) -
 
 def is_published(instance: dg.DagsterInstance, recipe: Recipe, store: Path) -> bool:
     """Whether the release that the environment has now was published last, or was looked at and found to be no news."""
-    entry = Environment.load(store, recipe.name, recipe.profile).stages.get(RELEASE)
+    stage = release_stage(recipe).name
+    entry = Environment.load(store, recipe.name, recipe.profile).stages.get(stage)
     if entry is None:
         return False
     published = _of_place(recipe, Records(store, recipe.name, recipe.profile).read())
     if published and published[-1].version == entry.version:
         return True
-    release = dg.AssetKey(recipe.asset_path(RELEASE))
+    release = dg.AssetKey(recipe.asset_path(stage))
     record = instance.get_latest_data_version_record(publish_key(recipe))
     if record is None or record.asset_materialization is None:
         return False

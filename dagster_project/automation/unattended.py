@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 
+from dagster_project.automation.runs import PUBLISH
 from dagster_project.planning.limits import refuse
 from dagster_project.planning.make import make_plan, roles_to_check
 from dagster_project.planning.walk import refuse_unreadable, walk
+from dagster_project.releasing.destination import open_destination
 from dagster_project.running.workspace import Workspace
 from resources.errors import BusyError
 
@@ -54,13 +56,16 @@ def hold(workspace: Workspace, selected: Sequence[str]) -> None:
 
     Args:
         workspace: Locked by this run.
-        selected: Stages of the run.
+        selected: Stages of the run, and :data:`PUBLISH` if it publishes.
 
     Raises:
         LimitError: The plan cannot be within a limit, even at the low end of its figures.
         EngineError: An engine that will be needed cannot start.
+        HubError: The run is to publish, and there is no token.
         MathloomError: A source or weights cannot be read.
     """
+    if PUBLISH in selected and workspace.recipe.publishing is not None:
+        open_destination(workspace.recipe.publishing)
     steps = walk(workspace, selected)
     if not any(step.is_to_build for step in steps.values()):
         return
