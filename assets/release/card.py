@@ -13,6 +13,7 @@ from assets.release.card_making import checks, costs, funnel, generation, source
 from assets.release.card_plots import plots
 from assets.release.columns import MEANINGS
 from assets.release.contamination import CONFIG, section, table
+from assets.release.private import is_private
 from assets.release.public import fence, inline, name
 from assets.release.regions import CHANGELOG, OWN_WORDS, region, unmarked
 
@@ -127,7 +128,8 @@ def _composition(facts: CardFacts) -> str:
 
 
 def _example(facts: CardFacts) -> str:
-    if not facts.example:
+    """The first row, unless it reads like a path or a key: the gate would stop the card, and nobody could mend it."""
+    if not facts.example or any(is_private(str(value)) for value in facts.example.values()):
         return ""
     text = "\n\n".join(f"{column}:\n{value}" for column, value in facts.example.items())
     return f"## First row\n\nText of a model, shown as it is.\n\n{fence(text, 'text')}"
