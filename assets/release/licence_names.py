@@ -74,11 +74,13 @@ _VERSION = re.compile(r"\bv(?=\d)")
 
 def canonical(text: str) -> str:
     """One name for all spellings: ``CC BY-SA 4.0`` is ``cc-by-sa-4.0``. Unknown ones are only made plain."""
+    plain = re.sub(r"[\s_]+", "-", text[:200].strip().casefold())
+    if plain in HUB:
+        return plain
     lower = " ".join(re.sub(r"[\s_/(),:;\"'-]+", " ", text[:200].casefold()).split())
     key = "-".join(_NOISE.sub(" ", _VERSION.sub("", lower)).split())
     if found := _creative_commons(key):
         return found
-    # The word `license` alone is a part of some names (unlicense is one word, and stays).
     return next((name for pattern, name in _COMPILED if pattern.fullmatch(key)), key or "unknown")
 
 

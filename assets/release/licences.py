@@ -186,4 +186,4 @@ def _family_of(declared: str | None) -> Family | None:
 
 
 def _shown(licence: str | None) -> str:
-    return " ".join(licence[:80].split()) if licence else "none"
+    return "".join(c for c in " ".join(licence[:80].split()) if c.isprintable()) if licence else "none"
