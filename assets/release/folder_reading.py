@@ -50,6 +50,11 @@ class Release:
         """Every data file once: the place of a file in this list is its number in the index."""
         return list({path: None for paths in self.data.values() for path in paths})
 
+    @property
+    def folders(self) -> list[Path]:
+        """Folders that hold its contents: what a session must be allowed to read."""
+        return folders_of(self.folder)
+
 
 def is_release(folder: Path) -> bool:
     """Whether a folder looks like a released or published dataset."""
@@ -145,7 +150,7 @@ def _named(folder: Path, words: str | Sequence[str], card: Path) -> list[Path]:
         parts = Path(pattern).parts
         is_inside = bool(parts) and not Path(pattern).is_absolute() and ".." not in parts
         matches = sorted(folder.glob(pattern)) if is_inside else []
-        matches = [path for path in matches if path.resolve().is_relative_to(folder) and path.suffix == ".parquet"]
+        matches = [path for path in matches if lies_in(path, folder) and path.suffix == ".parquet"]
         if not matches:
             raise FileError(
                 f"the card names {pattern[:80]!r}, and there is no such Parquet file inside the folder",
@@ -154,6 +159,17 @@ def _named(folder: Path, words: str | Sequence[str], card: Path) -> list[Path]:
             )
         found += matches
     return found
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether the content of ``path`` belongs to the release in ``folder`` (resolved), and is no link to elsewhere."""
+    place = path.resolve()
+    return any(place.is_relative_to(root) for root in folders_of(folder))
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """A snapshot of the Hub's client is made of links to the contents that lie beside it."""
+    return [folder, *([folder.parents[1] / "blobs"] if folder.parent.name == "snapshots" else [])]
 
 
 def _digest(folder: Path, groups: Sequence[Sequence[Path]], build: Mapping[str, Any]) -> str:

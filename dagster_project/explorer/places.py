@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from assets.release.folder_reading import Release, read_release, recipe_name
+from assets.release.folder_reading import Release, folders_of, read_release, recipe_name
 from assets.schemas import shape_of
 from resources.identity import hash_json
 
@@ -58,9 +58,9 @@ class Place:
     def folders(self) -> list[Path]:
         """Folders that hold what is read."""
         found = {path.parent.resolve() for table in self.tables for path in table.paths}
-        found |= {self.release.folder.resolve()} if self.release else set()
+        found |= set(self.release.folders) if self.release else set()
         found |= {self.requests.resolve()} if self.requests else set()
-        return sorted(found | {folder.resolve() for folder in self.others.values()})
+        return sorted(found | {part for folder in self.others.values() for part in folders_of(folder.resolve())})
 
     def report(self, shape: str) -> list[Path]:
         """Files of the contamination report: ``matches`` or ``figures``, of the release or else of the stages."""

@@ -101,7 +101,7 @@ def compare(
         before, after = with_settings(store, before, after)
         if has_origins(old, new) and before and after:
             parts = parts_of(store, before, after, sorted({*old.data, *new.data}))
-    folders = [old.folder, new.folder, *([store.root / "versions"] if store else [])]
+    folders = [*old.folders, *new.folders, *([store.root / "versions"] if store else [])]
     with _session(memory_limit, folders, store) as session, sql_errors(f"difference of {names[0]} and {names[1]}"):
         counts = join_releases(session, old, new, splits)
         _find(session, old, new, splits, parts, (before, after))

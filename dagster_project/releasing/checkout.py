@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assets.release.folder_reading import is_release
+from assets.release.folder_reading import is_release, lies_in
 from assets.release.numbering import Number, latest
 from dagster_project.running.recipe_files import ROOT as RECIPE_FOLDER
 from resources.errors import FileError, ReleaseError
@@ -115,8 +115,8 @@ def _newest(repository: Repository) -> str:
 
 
 def _of_folder(what: str, folder: Path) -> Released:
-    paths = [path for path in folder.rglob("*") if path.is_file()]
-    files = {path.relative_to(folder).as_posix(): path for path in paths if not path.is_symlink()}
+    paths = [path for path in folder.rglob("*") if path.is_file() and lies_in(path, folder)]
+    files = {path.relative_to(folder).as_posix(): path for path in paths}
     return Released(
         name=what,
         label=_label(folder.name, ""),

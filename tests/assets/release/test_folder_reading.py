@@ -76,6 +76,19 @@ def test_a_link_out_of_the_folder_is_refused(copied: Path, tmp_path: Path) -> No
         read_release(copied)
 
 
+def test_a_snapshot_of_the_hubs_client_links_to_the_contents_beside_it(copied: Path, tmp_path: Path) -> None:
+    snapshot, blobs = tmp_path / "cache" / "snapshots" / "0123", tmp_path / "cache" / "blobs"
+    shutil.copytree(copied, snapshot)
+    blobs.mkdir()
+    card(snapshot, "data/train-*")
+    for number, path in enumerate(sorted(snapshot.glob("*/*.parquet"))):
+        shutil.move(path, blobs / str(number))
+        path.symlink_to(blobs / str(number))
+    found = read_release(snapshot)
+    assert {path.parent for path in found.data["small"]} == {snapshot / "data"}
+    assert found.folders == [snapshot, blobs]
+
+
 def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"no files data/\*\.parquet"):
         read_release(tmp_path)

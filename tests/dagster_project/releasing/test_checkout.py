@@ -162,7 +162,7 @@ def test_a_build_record_that_is_no_json(tmp_path: Path) -> None:
         read_build(find_released(str(folder), never))
 
 
-def test_a_link_in_a_release_is_no_file_of_it(tmp_path: Path) -> None:
+def test_a_link_out_of_a_release_is_no_file_of_it(tmp_path: Path) -> None:
     folder = make(tmp_path / "release")
     (tmp_path / "secret").write_bytes(RECIPE["recipe/toy/recipe.yaml"])
     (folder / "recipe/toy/recipe.yaml").unlink()
