@@ -29,6 +29,9 @@ SCAN_FORMAT = 1
 MIN_SECRET = 8
 """Characters of a secret: shorter values (`true`, `1`) are in every file."""
 
+UNDECLARED = "the release declares no licence"
+"""What the comparison of licences says then: a warning there, where it is only a comparison."""
+
 _SECRET_NAME = re.compile(r".*_(TOKEN|KEY|SECRET)", re.ASCII | re.IGNORECASE)
 _KEY_OPTION = "api_key_env"
 _SHOWN = 5
@@ -74,12 +77,14 @@ def ask_licences(workspace: Workspace, built: BuiltFolder) -> Iterator[Reason]:
     models = {stage.role: recipe.roles[stage.role].licence for stage in above if stage.is_generation and stage.role}
     declared = recipe.release.get("licence")
     reason = accepted(recipe, "licence")
+    where = f"{recipe.name}/{built.stage.name}"
     for clash in clashes(str(declared) if declared else None, sources, models):
-        if clash.level == "refuse" and not reason:
-            yield Reason("refuse", clash.what, clash.fix, f"{recipe.name}/{built.stage.name}")
+        is_refused = clash.level == "refuse" or clash.what == UNDECLARED
+        if is_refused and not reason:
+            yield Reason("refuse", clash.what, clash.fix, where)
         else:
-            words = f"{clash.what}; accepted: {reason}" if reason and clash.level == "refuse" else clash.what
-            yield Reason("warn", words, clash.fix, f"{recipe.name}/{built.stage.name}")
+            words = f"{clash.what}; accepted: {reason}" if reason and is_refused else clash.what
+            yield Reason("warn", words, clash.fix, where)
 
 
 def ask_sources(workspace: Workspace, built: BuiltFolder) -> Iterator[Reason]:

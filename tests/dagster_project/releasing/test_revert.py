@@ -1,0 +1,97 @@
+"""Going back to an older release, and what a schedule does afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from assets.release.decoration import read_stamp
+from assets.release.numbering import Number
+from dagster_project.releasing.revert import make_revert_plan, revert
+from resources.errors import ReleaseError
+from resources.hub.repository import MAIN
+from tests.dagster_project.releasing.place import Place
+
+
+def go_back(place: Place, tag: str = "v1.0.0") -> None:
+    revert(make_revert_plan(place.repository, tag), place.repository, records=place.records, say=lambda _: None)
+
+
+@pytest.fixture
+def twice(place: Place) -> Place:
+    """Released as 1.0.0 and 1.1.0."""
+    place.release()
+    place.become("rows")
+    place.release()
+    return place
+
+
+def test_a_revert_is_a_minor_release_with_the_old_files(twice: Place) -> None:
+    plan = make_revert_plan(twice.repository, "v1.0.0")
+    assert set(plan.change.put) == {"README.md", "CHANGELOG.md"}
+    go_back(twice)
+    assert [str(number) for number in twice.tags] == ["1.0.0", "1.1.0", "1.2.0"]
+    now, then = twice.repository.files("v1.2.0"), twice.repository.files("v1.0.0")
+    texts = {"README.md", "CHANGELOG.md"}
+    assert {p: f.sha256 for p, f in now.items() if p not in texts} == {
+        p: f.sha256 for p, f in then.items() if p not in texts
+    }
+    stamp = read_stamp(twice.read("README.md"))
+    assert stamp is not None
+    assert (stamp.version, stamp.reverts, stamp.restores) == (Number(1, 2, 0), Number(1, 1, 0), Number(1, 0, 0))
+    assert "v1.1.0" in twice.read("CHANGELOG.md").split("## v1.1.0")[0]
+
+
+def test_what_was_withdrawn_is_not_published_again_by_itself(twice: Place) -> None:
+    go_back(twice)
+    plan = twice.plan()
+    assert [v.name for v in plan.gate.verdicts if not v.passed] == ["repository"]
+    assert "--again" in plan.gate.reasons[0].fix
+    with pytest.raises(ReleaseError, match="took back v1.1.0"):
+        twice.release()
+    assert twice.release(is_again=True).tag == "v1.3.0"
+
+
+def test_an_older_withdrawn_release_is_known_too(twice: Place) -> None:
+    twice.become("rows and card")
+    twice.release()
+    twice.become("rows")
+    go_back(twice)
+    assert [v.name for v in twice.plan().gate.verdicts if not v.passed] == ["repository"]
+
+
+def test_other_content_goes_out_after_a_revert(twice: Place) -> None:
+    go_back(twice)
+    twice.become("other rows")
+    assert twice.release().tag == "v1.3.0"
+
+
+def test_the_restored_content_is_nothing_new(twice: Place) -> None:
+    twice.become("first")
+    go_back(twice)
+    assert twice.plan().kind == "nothing"
+
+
+def test_the_author_s_words_stay(twice: Place) -> None:
+    begin = "<!-- own words: begin -->\n"
+    twice.commit({"README.md": twice.read("README.md").replace(begin, f"{begin}Ours.\n").encode()})
+    go_back(twice)
+    assert "Ours." in twice.read("README.md", MAIN)
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"), [("v1.0.3", "Did you mean v1.0.0"), ("main", "no release"), ("v1.1.0", "already")]
+)
+def test_refusals(twice: Place, tag: str, words: str) -> None:
+    with pytest.raises(ReleaseError, match=words):
+        make_revert_plan(twice.repository, tag)
+
+
+def test_nothing_to_go_back_to(place: Place) -> None:
+    with pytest.raises(ReleaseError, match="no release"):
+        make_revert_plan(place.repository, "v1.0.0")
+
+
+def test_clean_keeps_the_versions_of_what_was_restored(twice: Place) -> None:
+    first = twice.records.read()[0]
+    go_back(twice)
+    assert twice.records.read()[-1].versions == first.versions
