@@ -27,6 +27,8 @@ _PASSING = frozenset({408, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _BUSY = "another conflicting operation is in progress"
 """With status 409: somebody creates a repository in the same namespace. The library would ask again without pause."""
 _MOST_TEXT = 4096
+_TRUE = frozenset({"1", "ON", "YES", "TRUE"})
+"""As the library reads a switch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Interrupted(Exception):
 def load(package: str, repository: str) -> ModuleType:
     """Import late, and with the library's own telemetry switched off (it reads the variable when it is imported).
 
+    ``HF_HUB_DISABLE_XET`` counts also if it was set after the import, as a stand-in on loopback does.
+
     Raises:
         MissingExtraError: The package is not installed.
     """
@@ -73,6 +77,8 @@ def load(package: str, repository: str) -> ModuleType:
         raise MissingExtraError.of(package, "hub", where=f"hub:{repository}") from error
     if package == "huggingface_hub":
         _guard(module)
+        if os.environ.get("HF_HUB_DISABLE_XET", "").upper() in _TRUE:
+            module.constants.HF_HUB_DISABLE_XET = True
     return module
 
 

@@ -7,6 +7,7 @@ else was quicker. Tags likewise.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -314,7 +315,7 @@ class HubRepository:
                 warnings.simplefilter("ignore")
                 return call(api)
         except Exception as error:
-            return explain(error, doing, self.name, self.token or hub.get_token())
+            return explain(error, doing, self.name, self.token or os.environ.get("HF_TOKEN"))
 
     def _body(self, response: Any, path: str) -> bytes:
         pieces, size = [], 0

@@ -42,7 +42,9 @@ def explain(error: Exception, doing: str, repository: str, token: str | None) ->
         token: What must not be shown.
     """
     where = f"hub:{repository}"
-    for found in _causes(error):
+    is_ours = isinstance(error, ValueError | TypeError | NotImplementedError | FileNotFoundError)
+    is_said = is_ours and getattr(error, "response", None) is None  # the client read the answer, and says it better
+    for found in () if is_said else _causes(error):
         if isinstance(found, Interrupted):
             said = clean(str(found), token)
             return Failure(_passing(found, doing, said, where), found.status, found.asked_s)
@@ -52,7 +54,6 @@ def explain(error: Exception, doing: str, repository: str, token: str | None) ->
     said = clean(str(error), token)
     if type(error).__name__ == "OfflineModeIsEnabled":
         return Failure(HubError(f"{doing}: HF_HUB_OFFLINE is set", where=where, fix="Unset it, and try again"))
-    is_ours = isinstance(error, ValueError | TypeError | NotImplementedError | FileNotFoundError)
     fix = (
         "Mend what the message names" if is_ours else "Check the network and try again: what arrived is not sent again"
     )

@@ -16,7 +16,7 @@ from resources.hub.connection import Patience, load
 from resources.hub.hub_repository import HubRepository
 from resources.hub.reading import resolve_commit
 from resources.hub.repository import Change, LocalFile
-from resources.hub.sending import operations
+from resources.hub.sending import operations, uses_xet
 from resources.hub.stand_in.faults import Fault
 from resources.hub.stand_in.server import StandIn
 from resources.hub.stand_in.strictness import Limits
@@ -248,6 +248,23 @@ def _commit_without_end(repository: HubRepository, done: list[str]) -> None:
     for number in range(9):
         change = Change(put={"README.md": b"%d" % number})
         done.append(repository.commit(change, parent=done[-1] if done else None, message="more").commit)
+
+
+def test_a_card_that_the_hub_does_not_take_is_told(hub: StandIn, on_hub: Open) -> None:
+    repository = on_hub()
+    repository.create()
+    hub.forget_calls()
+    with pytest.raises(HubError, match=r"Invalid metadata in README\.md") as caught:
+        repository.commit(Change(put={"README.md": b"---\nlicense: [\n---\n"}), parent=None, message="one")
+    assert not caught.value.retryable
+    assert routes(hub) == ["refs", "tree", "validate-yaml"]
+
+
+def test_xet_can_be_switched_off_after_the_import(hub: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    assert uses_xet(load("huggingface_hub", "org/set"))
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    assert not uses_xet(load("huggingface_hub", "org/set"))
 
 
 @pytest.mark.parametrize("how", ["status_500", "status_429", "cut_before", "timeout"])
