@@ -49,6 +49,7 @@ VERBS = {
     "reproduce": ("dagster_project.commands.reproduce", "reproduce"),
     "lineage": ("dagster_project.commands.lineage", "lineage"),
     "diff": ("dagster_project.commands.diff", "diff"),
+    "why": ("dagster_project.commands.why", "why"),
     "clean": ("dagster_project.commands.clean", "clean"),
     "doctor": ("dagster_project.commands.doctor", "doctor"),
     "ui": ("dagster_project.commands.ui", "ui"),
