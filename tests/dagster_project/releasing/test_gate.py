@@ -28,7 +28,7 @@ def test_every_question_is_asked_and_green(place: Place) -> None:
 def test_all_reasons_at_once(place: Place) -> None:
     place.edit(ACCEPT, "")
     place.edit("  licence: CC0-1.0\n  inputs", "  inputs")
-    place.edit("max_words: 60", "max_words: 13")
+    place.edit("max_words: 60", "max_words: 20")
     plan = place.plan()
     found = red(plan)
     assert {"current", "contamination", "licences"} <= found.keys()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from assets.release.decoration import read_stamp
@@ -92,7 +94,7 @@ def test_a_lost_split_is_major_and_another_step_is_refused(place: Place) -> None
         ({"number": Number(0, 9, 0)}, "0.9.0", False),
     ],
 )
-def test_numbers_only_rise(place: Place, wish: dict[str, object], number: str, is_open: bool) -> None:
+def test_numbers_only_rise(place: Place, wish: dict[str, Any], number: str, is_open: bool) -> None:
     place.release()
     place.become("card")
     plan = place.plan(**wish)
