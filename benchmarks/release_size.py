@@ -4,8 +4,11 @@
 
 Three releases in turn: the data; the same data again; the data with 1 % more rows after it. The client is the real
 huggingface_hub in a process of its own, the stand-in another process on the loopback interface, on the same disk.
-Beside them, in the same run, the bound: the same files hashed and copied once. 14,000,000 rows are 3.2 GB of Parquet;
-the run needs three to four times that on disk, in the folder of temporary files or in --folder, and removes it.
+Beside them, in the same run, the bound: the same files hashed and copied once. Then what the command does before it
+sends anything: every file is looked through for secrets, and the rows are compared with those of the last release.
+
+14,000,000 rows are 3.2 GB of Parquet; the run needs five times that on disk, in the folder of temporary files or in
+--folder, and removes it.
 """
 
 from __future__ import annotations
@@ -29,15 +32,21 @@ from rich.table import Table
 
 from assets.release import changelog
 from assets.release.decoration import card_hash, decorate, release_digest
+from assets.release.folder_reading import read_release
 from assets.release.numbering import FIRST, Number, Step
+from assets.release.scan import scan_folder
+from dagster_project.released.difference import compare
 from dagster_project.releasing.built import CARD, CHANGELOG
 from dagster_project.releasing.files import FilePlan, is_same
 from dagster_project.releasing.state import RepositoryState, read_state
 from dagster_project.running.memory import peak_mb
 from resources.hub.repository import LocalFile
 from resources.identity import hash_file
+from resources.sql import open_session
 
 REPOSITORY = "bench/made"
+MEMORY = "2GB"
+"""What a step may take of memory where nobody says otherwise."""
 MORE = 0.01
 """Rows that the third release adds, as a share."""
 
@@ -49,11 +58,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="Where the data lies meanwhile (default: temporary files).")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--publish", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--scan", type=Path, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--compare", type=Path, nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.serve:
         serve(chosen.serve)
     elif chosen.publish:
         sys.stdout.write(json.dumps(publish_folder(chosen.publish)) + "\n")
+    elif chosen.scan or chosen.compare:
+        started = time.monotonic()
+        words = scan(chosen.scan[0]) if chosen.scan else compared(*chosen.compare)
+        found = {"seconds": time.monotonic() - started, "peak_mb": peak_mb() or 0.0, "words": words}
+        sys.stdout.write(json.dumps(found) + "\n")
     else:
         with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
             measure(Path(folder), chosen.rows)
@@ -73,18 +89,21 @@ def measure(root: Path, rows: int) -> None:
             found = publish(root / "first", environment)
             seconds = max(seconds, found["seconds"])
             table.add_row(what, *cells(found, ask(stand_in)))
-        bound_hash, bound_copy = bound(root / "first", root / "copy")
-        shutil.rmtree(root / "first")
+        hashed, copied, forced = bound(root / "first", root / "copy")
         grown = made(console, root / "more", rows + max(1, int(rows * MORE)))
         table.add_row("1 % more rows", *cells(publish(root / "more", environment), ask(stand_in)))
     console.print(table)
     stay = len(grown.items() & first.items())
     console.print(f"1 % more rows: {stay} of {len(first)} Parquet files have the bytes of the first release")
-    both = bound_hash + bound_copy
     console.print(
-        f"bound: the same files hashed in {bound_hash:.1f} s and copied, forced to disk, in {bound_copy:.1f} s; "
-        f"first release / bound {seconds / both:.1f}"
+        f"bound: the same files hashed in {hashed:.1f} s, copied in {copied:.1f} s, forced to disk in {forced:.1f} s; "
+        f"first release / (hashed and copied) {seconds / (hashed + copied):.1f}"
     )
+    for what, argument in (("secrets looked for in", "--scan"), ("compared with", "--compare")):
+        found = child(argument, root / "first", root / "more")
+        console.print(
+            f"{what} the first release in {found['seconds']:.0f} s, {found['peak_mb']:,.0f} MB {found['words']}"
+        )
 
 
 def made(console: Console, folder: Path, rows: int) -> dict[str, str]:
@@ -106,22 +125,45 @@ def cells(found: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
     return [str(found["files"]), f"{found['bytes'] / 1e6:,.0f}", *seconds, *sizes]
 
 
-def bound(source: Path, target: Path) -> tuple[float, float]:
-    """Seconds to hash all files, and to copy and force them to disk."""
+def bound(source: Path, target: Path) -> tuple[float, float, float]:
+    """Seconds to hash all files, to copy them, and to force the copies to disk."""
     files = [path for path in source.rglob("*") if path.is_file()]
-    started = time.monotonic()
+    target.mkdir()
+    times = [time.monotonic()]
     for path in files:
         hash_file(path)
-    hashed = time.monotonic()
-    target.mkdir()
+    times.append(time.monotonic())
     for number, path in enumerate(files):
-        copy = target / str(number)
-        shutil.copyfile(path, copy)
-        with copy.open("rb+") as handle:
+        shutil.copyfile(path, target / str(number))
+    times.append(time.monotonic())
+    for path in target.iterdir():
+        with path.open("rb+") as handle:
             os.fsync(handle.fileno())
-    copied = time.monotonic()
+    times.append(time.monotonic())
     shutil.rmtree(target)
-    return hashed - started, copied - hashed
+    return times[1] - times[0], times[2] - times[1], times[3] - times[2]
+
+
+def child(argument: str, *folders: Path) -> dict[str, Any]:
+    """One step of the command, in a process of its own."""
+    command = [sys.executable, __file__, argument, *map(str, folders)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def scan(folder: Path) -> str:
+    """Look for secrets as the gate does."""
+    with (
+        tempfile.TemporaryDirectory() as spill,
+        open_session(memory_limit=MEMORY, threads=os.cpu_count() or 2, temp=Path(spill), folders=[folder]) as session,
+    ):
+        return f"(findings: {len(list(scan_folder(session, folder, [])))})"
+
+
+def compared(old: Path, new: Path) -> str:
+    """Compare rows as the plan of a release does, without a store."""
+    found = compare(read_release(old), read_release(new), names=("first", "more"), store=None, memory_limit=MEMORY)
+    return f"(rows added: {found.splits['train'].added:,}, removed: {found.splits['train'].removed:,})"
 
 
 # -- the server's process --------------------------------------------------------------------------------------------

@@ -100,7 +100,8 @@ def test_a_profile_that_sends_a_key_away_needs_trust(
     before, _, after = (released / recipe).read_text().partition("  # A kind of your own in Python")
     rest = after.partition("  # A kind of your own in SQL")[2].replace("problems: with_numbers", "problems: problems")
     amend(released, recipe, f"{before}  #{rest}")
-    role = f"{{engine: server, base_url: http://127.0.0.1:9/v1, model: org/m@{'0' * 40}, api_key_env: CLOUD_KEY}}"
+    model = f"model: org/m, revision: '{'0' * 40}'"
+    role = f"{{engine: server, base_url: http://127.0.0.1:9/v1, {model}, api_key_env: CLOUD_KEY}}"
     amend(released, profile, (released / profile).read_text().replace("{engine: scripted}", role))
     assert run(tmp_path, "reproduce", str(released), "again", "--build") == 1
     said = capsys.readouterr()
