@@ -80,8 +80,9 @@ def _node(name: str, facts: Mapping[str, Any]) -> Node:
 
 def _edges(name: str, stages: Mapping[str, Any], sources: set[str]) -> Iterator[Edge]:
     facts = _mapping(stages[name])
-    if facts.get("source") in sources:
-        yield Edge(str(facts["source"]), "source", name, "source", None)
+    source = facts.get("source")
+    if isinstance(source, str) and source in sources:
+        yield Edge(source, "source", name, "source", None)
     for formal, tables in _mapping(facts.get("inputs")).items():
         for said in tables if isinstance(tables, list) else ():
             stage, _, table = str(said).partition(".")
@@ -122,7 +123,7 @@ def mermaid(graph: Graph) -> str:
     lines += [f'  {sources[node.name]}[("{_label(node)}")]' for node in graph.sources]
     lines += [f'  {stages[node.name]}["{_label(node)}"]' for node in graph.stages]
     for edge in _once(graph.edges):
-        start = sources[edge.source] if edge.table == "source" else stages[edge.source]
+        start = (sources.get(edge.source) if edge.table == "source" else None) or stages[edge.source]
         words = "" if edge.table in ("rows", "source") else f'|"{_escaped(edge.table)}"|'
         lines.append(f"  {start} -->{words} {stages[edge.stage]}")
     return "\n".join(lines) + "\n"
