@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def release(
     again: bool,
     yes: bool,
 ) -> None:
-    r"""Publish the dataset that RECIPE has built: one commit and one tag, if the gate is open.
+    """Publish the dataset that RECIPE has built: one commit and one tag, if the gate is open.
 
     Says first what differs from the last release, which number that makes, which files are sent, and every reason why
     it may not go out. The same data published twice is no new version.
@@ -76,7 +77,7 @@ def release(
     mathloom release public [RECIPE]       open the repository to everybody: a last, separate step
 
     A recipe named `revert` or `public` needs another name.
-    """
+    """  # noqa: D301 - click's own mark for lines that stay as they are
     from dagster_project.releasing.wishes import wishes_of
 
     _refuse_together({"--to": to, "--rehearse": rehearse, "--rehearse-hub": rehearse_hub})
@@ -94,7 +95,7 @@ def release(
         _release(project, chosen, to, wishes, is_dry=dry_run, is_asked=not yes)
 
 
-@click.command()
+@click.command("release revert")
 @click.argument("tag")
 @click.argument("recipe", required=False)
 @click.option("--profile", help="Profile that says where releases go.")
@@ -128,7 +129,7 @@ def revert(
     _show(end_lines(done, repository.name, is_public=repository.is_public()))
 
 
-@click.command()
+@click.command("release public")
 @click.argument("recipe", required=False)
 @click.option("--profile", help="Profile that says where releases go.")
 @click.option("--to", metavar="ORG/NAME", help="Which repository, instead of what the profile says.")
@@ -164,12 +165,17 @@ def _refuse_together(options: dict[str, Any]) -> None:
 def _release(project: Project, recipe: Recipe, to: str | None, wishes: Wishes, *, is_dry: bool, is_asked: bool) -> None:
     """To where the profile or ``to`` says, through Dagster."""
     from dagster_project.releasing.destination import open_destination, with_destination
+    from dagster_project.releasing.publish import publish
+    from dagster_project.releasing.record import Records
     from dagster_project.releasing.words import end_lines
 
     chosen, publishing = with_destination(recipe, to, is_pull_request=wishes.is_pull_request)
     repository = open_destination(publishing)
     plan = _planned(project, chosen, repository, wishes.as_pull_request(publishing.is_pull_request))
-    if is_dry or plan.kind in ("nothing", "waiting"):
+    if is_dry:
+        return
+    if plan.kind in ("nothing", "waiting"):
+        publish(plan, repository, records=Records(project.store, chosen.name, chosen.profile))
         return
     if not _agreed(is_asked=is_asked):
         _show([("Nothing was sent.", "")])
@@ -197,9 +203,10 @@ def _rehearse_hub(project: Project, recipe: Recipe, wishes: Wishes, *, is_dry: b
     from dagster_project.releasing.words import end_lines, size
 
     console = talk()
+    secrets = dict(os.environ)  # the key of a rehearsal is none: another one each time, known to nobody
     with rehearsal_hub(project.store, recipe.name) as rehearsal:
         repository = rehearsal.repository
-        plan = _planned(project, recipe, repository, wishes)
+        plan = _planned(project, recipe, repository, wishes, secrets)
         if is_dry:
             return
         with console.status("rehearsing") as status:
@@ -242,13 +249,21 @@ def _serve(lines: Sequence[str]) -> None:
 # -- shared ------------------------------------------------------------------------------------------------------------
 
 
-def _planned(project: Project, recipe: Recipe, repository: Repository, wishes: Wishes) -> ReleasePlan:
+def _planned(
+    project: Project,
+    recipe: Recipe,
+    repository: Repository,
+    wishes: Wishes,
+    environment: Mapping[str, str] | None = None,
+) -> ReleasePlan:
     """The plan, said. Raises ReleaseError with every reason if the gate is shut."""
     from dagster_project.releasing.plan import make_release_plan
     from dagster_project.releasing.words import plan_lines
 
     with workspace_of(recipe, project) as workspace, talk().status("planning the release") as status:
-        plan = make_release_plan(workspace, repository, **wishes.arguments(), say=status.update)
+        plan = make_release_plan(
+            workspace, repository, **wishes.arguments(), environment=environment, say=status.update
+        )
     _show(plan_lines(plan))
     if not plan.gate.is_open:
         raise plan.gate.refusal(f"{recipe.name} ({recipe.profile})")

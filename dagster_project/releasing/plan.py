@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from assets.release import changelog
-from assets.release.decoration import decorate
+from assets.release.decoration import Stamp, decorate
 from assets.release.difference import Difference
 from assets.release.folder_reading import read_release
 from assets.release.numbering import FIRST, Number, Step
@@ -23,7 +23,7 @@ from dagster_project.releasing.gate_content import ask_contamination, ask_licenc
 from dagster_project.releasing.gate_repository import ask_number, ask_repository, ask_schema, step_between
 from dagster_project.releasing.gate_stages import ask_checks, ask_current, ask_funnel, ask_whole, version_of
 from dagster_project.releasing.record import Records
-from dagster_project.releasing.state import RepositoryState, read_state
+from dagster_project.releasing.state import RepositoryState, read_release_stamp, read_state
 from dagster_project.releasing.steps import Computed, step_of
 from dagster_project.releasing.wishes import Wishes
 from dagster_project.running.workspace import Workspace
@@ -80,6 +80,7 @@ def make_release_plan(
     is_pull_request: bool = False,
     note: str | None = None,
     is_again: bool = False,
+    environment: Mapping[str, str] | None = None,
     say: Say = lambda _words: None,
 ) -> ReleasePlan:
     """Compare what is built with what the repository has, and ask every question of the gate.
@@ -92,6 +93,7 @@ def make_release_plan(
         is_pull_request: Ask for the release instead of making it.
         note: A sentence for the changelog.
         is_again: Publish even what a revert took back, or what waits as a pull request.
+        environment: Where the secrets are that no file may hold; None: of this process.
         say: Told what takes time.
 
     Raises:
@@ -104,18 +106,12 @@ def make_release_plan(
     state = read_state(repository)
     if settled := _settled(workspace, state, built, wishes):
         return settled
-    return _release(workspace, repository, state, built, wishes, say)
+    return _release(workspace, repository, state, built, wishes, environment, say)
 
 
 def _settled(workspace: Workspace, state: RepositoryState, built: BuiltFolder, wishes: Wishes) -> ReleasePlan | None:
     """The plan, if no commit is needed: the repository has this content, or is asked for it already."""
     stamp = state.stamp
-    recipe = workspace.recipe
-    gate = Gate([verdict("current", lambda: ask_current(workspace, built))])
-    found = ReleasePlan(
-        recipe.name, workspace.environment_name, state.name, "nothing", built, state, FIRST, Step.NONE, (), gate
-    )
-    found = replace(found, versions=version_of(workspace, built.stage), is_pull_request=wishes.is_pull_request)
     is_there = (
         stamp is not None
         and (stamp.digest, stamp.card) == (built.digest, built.card_hash)
@@ -124,23 +120,48 @@ def _settled(workspace: Workspace, state: RepositoryState, built: BuiltFolder, w
     if is_there and stamp is not None:
         if state.untagged:
             why = "the repository has this release, committed and not yet tagged"
-            return replace(found, kind="tag", number=stamp.version, reasons=(why,), gate=Gate([]))
-        return replace(found, number=stamp.version, reasons=("rows, files and card are those of the last release",))
-    address = _waiting(workspace, state, built) if wishes.is_pull_request and not wishes.is_again else None
-    if address is not None:
-        number = Number.of_tag(f"v{address[1]}") or FIRST
-        why = "a pull request with this content is open"
-        return replace(found, kind="waiting", number=number, reasons=(why,), pull_request=address[0])
-    return None
+            return _quiet(workspace, state, built, "tag", stamp.version, why, Gate([]))
+        why = "rows, files and card are those of the last release"
+        return _quiet(workspace, state, built, "nothing", stamp.version, why)
+    waiting = _waiting(workspace, state, built) if wishes.is_pull_request and not wishes.is_again else None
+    if waiting is None:
+        return None
+    plan = _quiet(workspace, state, built, "waiting", waiting[1], "a pull request with this content is open")
+    return replace(plan, is_pull_request=True, pull_request=waiting[0])
 
 
-def _waiting(workspace: Workspace, state: RepositoryState, built: BuiltFolder) -> tuple[str, str] | None:
+def _quiet(
+    workspace: Workspace,
+    state: RepositoryState,
+    built: BuiltFolder,
+    kind: Kind,
+    number: Number,
+    why: str,
+    gate: Gate | None = None,
+) -> ReleasePlan:
+    """A plan without a commit. What is stale is said all the same: somebody may think that it went out."""
+    return ReleasePlan(
+        recipe=workspace.recipe.name,
+        profile=workspace.environment_name,
+        repository=state.name,
+        kind=kind,
+        built=built,
+        state=state,
+        number=number,
+        computed=Step.NONE,
+        reasons=(why,),
+        gate=gate or Gate([verdict("current", lambda: ask_current(workspace, built))]),
+        versions=version_of(workspace, built.stage),
+    )
+
+
+def _waiting(workspace: Workspace, state: RepositoryState, built: BuiltFolder) -> tuple[str, Number] | None:
     """Address and number of the pull request that was opened for this content, on this head."""
     records = Records(workspace.root, workspace.recipe.name, workspace.environment_name).of(state.name)
     last = records[-1] if records else None
     if last is None or last.state != "pull request" or (last.digest, last.card) != (built.digest, built.card_hash):
         return None
-    return (last.url, last.number) if last.parent == (state.head or "") else None
+    return (last.url, Number.of_tag(f"v{last.number}") or FIRST) if last.parent == (state.head or "") else None
 
 
 def _release(
@@ -149,12 +170,14 @@ def _release(
     state: RepositoryState,
     built: BuiltFolder,
     wishes: Wishes,
+    environment: Mapping[str, str] | None,
     say: Say,
 ) -> ReleasePlan:
     recipe = workspace.recipe
     base = find_base(workspace, repository, state)
     difference = _difference(workspace, base, built, say) if base else None
-    computed = _computed(state, built, difference)
+    stamp = state.stamp or (read_release_stamp(repository, base.commit) if base else None)
+    computed = _computed(state, stamp, built, difference)
     number = wishes.number or _next(state, wishes.step or computed.step)
     newest = state.newest
     step = step_between(newest, number) if newest else None
@@ -171,7 +194,7 @@ def _release(
             verdict("contamination", lambda: ask_contamination(workspace, built)),
             verdict("licences", lambda: ask_licences(workspace, built)),
             verdict("sources", lambda: ask_sources(workspace, built)),
-            verdict("secrets", lambda: ask_secrets(workspace, built, texts)),
+            verdict("secrets", lambda: ask_secrets(workspace, built, texts, environment)),
             verdict("schema", lambda: ask_schema(state, difference, number)),
             verdict("number", lambda: ask_number(state, number, computed.step)),
             verdict(
@@ -215,10 +238,11 @@ def _difference(workspace: Workspace, base: Base, built: BuiltFolder, say: Say) 
     )
 
 
-def _computed(state: RepositoryState, built: BuiltFolder, difference: Difference | None) -> Computed:
+def _computed(
+    state: RepositoryState, stamp: Stamp | None, built: BuiltFolder, difference: Difference | None
+) -> Computed:
     if difference is None:
         return Computed(Step.NONE, ("the first release",))
-    stamp = state.stamp
     is_new = stamp is None or stamp.digest != built.digest
     found = step_of(
         difference,

@@ -43,6 +43,8 @@ class Rehearsal:
     repository: Repository
     environment: Mapping[str, str]
     """What a client process needs to reach it."""
+    folder: Path
+    """Of everything that a rehearsal leaves."""
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def rehearsal_hub(store: Path, recipe: str) -> Iterator[Rehearsal]:
 
             name = f"{OWNER}/{recipe}"
             repository = open_repository(name, endpoint=server.endpoint, token=server.token)
-            yield Rehearsal(server, repository, environment)
+            yield Rehearsal(server, repository, environment, root)
 
 
 @contextmanager
@@ -83,21 +85,26 @@ def load_back(rehearsal: Rehearsal, tag: str) -> dict[str, int]:
     Raises:
         HubError: It cannot be loaded.
     """
-    with tempfile.TemporaryDirectory(prefix="mathloom-") as folder:
-        name = rehearsal.repository.name
+    name = rehearsal.repository.name
+    where = f"{name}@{tag}"
+    with tempfile.TemporaryDirectory(prefix="load-", dir=rehearsal.folder) as folder:
         environment = {**os.environ, **rehearsal.environment, "HF_HOME": folder}
-        child = subprocess.run(
-            [sys.executable, "-c", _LOADER, name, tag, folder],
-            env=environment,
-            cwd=folder,  # a folder of the dataset's name beside it would be loaded instead
-            capture_output=True,
-            text=True,
-            timeout=LOAD_S,
-            check=False,
-        )
+        try:
+            child = subprocess.run(
+                [sys.executable, "-c", _LOADER, name, tag, folder],
+                env=environment,
+                cwd=folder,  # a folder with the dataset's name in the present one would be loaded instead
+                capture_output=True,
+                text=True,
+                timeout=LOAD_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            what = f"load_dataset has not ended after {LOAD_S:,} s"
+            raise HubError(what, where=where, fix="Rehearse with fewer rows") from error
     if child.returncode != 0:
         said = (child.stderr.strip().splitlines() or ["nothing"])[-1][:300]
-        raise HubError(f"load_dataset cannot load it: {said}", where=f"{name}@{tag}", fix="Report it with this message")
+        raise HubError(f"load_dataset cannot load it: {said}", where=where, fix="Report it with this message")
     return {str(split): int(rows) for split, rows in json.loads(child.stdout.strip().splitlines()[-1]).items()}
 
 
