@@ -73,6 +73,7 @@ def write_build_file(job: Job, facts: CardFacts, recipe_files: Mapping[str, str]
         "models": facts.models,
         "lineage": facts.lineage,
         "stages": _stages(job, facts),
+        "release": scrub(job.context.get("release") or {"stage": job.stage}),
         "funnel": list(facts.funnel),
         "costs": {cost.stage: _without(asdict(cost), "stage", "model") for cost in facts.costs},
         "files": {path: {"rows": f.row_count, "sha256": f.sha256} for path, f in sorted(files.items())},
@@ -87,7 +88,7 @@ def _recipe(facts: CardFacts, files: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _stages(job: Job, facts: CardFacts) -> dict[str, Any]:
-    """Stage -> kind, code, version, settings, inputs, rows; with its funnel and the results of its checks."""
+    """Stage -> kind, code, version, settings, inputs, rows, columns; with its funnel and the results of its checks."""
     funnel = {str(line.get("stage")): _without(line, "stage", "kind") for line in facts.funnel}
     return {
         stage: {**line, "funnel": funnel.get(stage, {}), "checks": list(facts.checks.get(stage, ()))}

@@ -72,7 +72,8 @@ def _said(workspace: Workspace, stage: Stage) -> dict[str, Any]:
         "funnel": [_funnel(workspace, s) for s in above],
         "sources": _sources(workspace, above, is_benchmark=False),
         "benchmarks": _sources(workspace, above, is_benchmark=True),
-        "stages": {s.name: _stage(workspace, s) for s in above},
+        "stages": {s.name: _stage(s) | _content(workspace, s) for s in above},
+        "release": {"stage": stage.name, **_stage(stage)},
         "facts": {s.name: dict(_version(workspace, s).facts) for s in above},
     }
 
@@ -122,15 +123,24 @@ def _price(price: Price) -> dict[str, Any]:
     return {word: getattr(price, word) for word in words}
 
 
-def _stage(workspace: Workspace, stage: Stage) -> dict[str, Any]:
-    version = _version(workspace, stage)
-    return {
+def _stage(stage: Stage) -> dict[str, Any]:
+    source = {"source": stage.source} if stage.source else {}
+    return source | {
         "kind": stage.kind.name,
         "code": stage.kind.code_version,
-        "version": version.version,
         "settings": stage.settings.identity(),
         "inputs": {formal: [f"{ref.stage}.{ref.table}" for ref in refs] for formal, refs in stage.inputs.items()},
+    }
+
+
+def _content(workspace: Workspace, stage: Stage) -> dict[str, Any]:
+    """Its version, and of each table rows and columns (name -> type)."""
+    version = _version(workspace, stage)
+    schemas = stage.kind.outputs(stage.settings)
+    return {
+        "version": version.version,
         "rows": {table: version.row_count(table) for table in version.tables},
+        "columns": {table: {f.name: str(f.type) for f in schema} for table, schema in schemas.items()},
     }
 
 
