@@ -39,14 +39,14 @@ def reproduce(what: str, folder: Path | None, is_built: bool, store: Path | None
     With --build the dataset is built there: with the same completions it has the same bytes.
     """
     from dagster_project.releasing.checkout import check_out, find_released
-    from dagster_project.releasing.reproduce import link_requests
+    from dagster_project.releasing.reproduce import lend_requests
     from resources.hub.opened import open_repository
 
     at_hand = store or _store_here()
     checkout = check_out(find_released(what, open_repository), folder)
     _say_checkout(checkout, at_hand)
     if at_hand is not None:
-        link_requests(checkout, at_hand)
+        lend_requests(checkout, at_hand)
     if checkout.code and not trust:
         _say_code(checkout)
         if is_built:

@@ -7,6 +7,8 @@ it brings: callers ask a person first.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from dagster_project.running.lineage import mathloom_version
 from dagster_project.running.workspace import Workspace
 from resources.errors import MathloomError, StoreError
 from resources.identity import hash_file
+from resources.requests.segments import Folders, list_seals
 from resources.requests.store import RequestStore
 from resources.store.layout import store_errors
 
@@ -71,25 +74,35 @@ class Compared:
         return not self.differing
 
 
-def link_requests(checkout: Checkout, store: Path) -> None:
-    """Let the checkout find the completions of ``store``: nothing that is there is asked again.
+def lend_requests(checkout: Checkout, store: Path) -> None:
+    """Give the checkout the completions of ``store``: nothing that is there is asked again.
 
-    Versions stay apart, so that a build of the checkout makes every stage anew and changes no environment of ``store``.
+    Their files never change, so that both stores can hold them as links to the same bytes; whatever the checkout then
+    stores, compacts or prunes is its own. Versions stay apart: a build of the checkout makes every stage anew.
 
     Raises:
-        StoreError: There is no request store, or the checkout has one of its own.
+        StoreError: There is no request store, or it cannot be read or linked.
     """
-    source = (store / REQUESTS).resolve()
-    target = checkout.store / REQUESTS
-    if target.is_symlink() and target.resolve() == source:
-        return
-    if not source.is_dir():
+    if not Folders(store / REQUESTS).segments.is_dir():
         raise StoreError("there is no request store", where=str(store), fix="Name the `.mathloom` of a project")
-    if target.exists() or target.is_symlink():
-        raise StoreError("the checkout has another request store", where=str(target), fix="Use a new folder")
-    with store_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(source, target_is_directory=True)
+    with RequestStore(store) as lender, RequestStore(checkout.store) as borrower, store_errors(checkout.store):
+        lender.seal()
+        has = {seal.name for seal in list_seals(borrower.folders)}
+        for seal in list_seals(lender.folders):
+            if seal.name not in has:
+                aside = borrower.folders.segments / f".{seal.name}"
+                shutil.rmtree(aside, ignore_errors=True)
+                shutil.copytree(seal.folder, aside, copy_function=_link)
+                aside.rename(borrower.folders.segments / seal.name)
+
+
+def _link(source: str, target: str) -> str:
+    """A second name of the same file; a copy where the file system has none."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
 
 
 def differences(checkout: Checkout, recipe: Recipe) -> Iterator[str]:

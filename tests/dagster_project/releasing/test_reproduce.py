@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from dagster_project.cli import main
+from resources.hub.stand_in.server import StandIn
+from resources.requests.store import RequestStore
+from tests.dagster_project.releasing.place import Place
 
 NAME = "sums"
 
@@ -147,13 +150,33 @@ def test_the_store_of_the_project_here_is_used(
     project: Path, released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(project, "reproduce", str(released), str(tmp_path / "again"), "--trust") == 0
-    assert (tmp_path / "again" / ".mathloom" / "requests").resolve() == (project / ".mathloom" / "requests").resolve()
     assert "are stored, none is missing" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "again" / ".mathloom")
+    with RequestStore(project / ".mathloom") as store:
+        assert store.stats().completions == 32, "what is done to the checkout took completions away from the lender"
 
 
 def test_a_store_that_is_none_is_refused(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path, "reproduce", str(released), "again", "--store", str(tmp_path)) == 1
     assert "there is no request store" in capsys.readouterr().err
+
+
+def test_a_release_of_the_hub_is_checked_out_by_its_tag(
+    place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    with StandIn(tmp_path / "hub") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        monkeypatch.setenv("HF_TOKEN", hub.token)
+        assert place.run("release", "--to", "org/sums", "--yes") == 0
+        hub.forget_calls()
+        assert run(tmp_path, "reproduce", "hf://datasets/org/sums@v1.0.0", "--trust") == 0
+        assert not [call for call in hub.calls if call.path.endswith(".parquet")], "data was downloaded to look at it"
+        assert run(tmp_path, "reproduce", "org/sums@v9.9.9", "other") == 1
+    said = capsys.readouterr()
+    assert "org/sums@v1.0.0: sums (scripted)" in said.out
+    assert (tmp_path / "sums-v1.0.0" / NAME / "recipe.yaml").read_bytes() == (place.folder / "recipe.yaml").read_bytes()
+    assert "v9.9.9" in said.err
 
 
 def test_a_changed_file_stops_everything(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
