@@ -14,6 +14,7 @@ from dagster_project.language.resolved import Price, Stage
 from dagster_project.running.checking import check_version, checks_hash
 from dagster_project.running.recipe_files import hashes, recipe_files
 from dagster_project.running.workspace import Workspace
+from resources.errors import StoreError
 from resources.identity import hash_json
 from resources.store import Version
 
@@ -48,7 +49,7 @@ def release_identity(workspace: Workspace, stage: Stage) -> dict[str, str]:
     Of checks the words and the versions that they read: results follow from those.
     """
     said = _said(workspace, stage)
-    said["checks"] = {s.name: checks_hash(workspace, s) for s in ancestors(workspace, stage) if s.checks}
+    said["checks"] = {s.name: _checks_hash(workspace, s) for s in ancestors(workspace, stage) if s.checks}
     return {section: hash_json(value) for section, value in said.items()}
 
 
@@ -148,6 +149,13 @@ def _checks(workspace: Workspace, stage: Stage) -> list[dict[str, Any]]:
     """Without examples of rows: they are somebody's text, and a count says as much."""
     results = check_version(workspace, stage, _version(workspace, stage))
     return [{word: value for word, value in asdict(result).items() if word != "sample"} for result in results]
+
+
+def _checks_hash(workspace: Workspace, stage: Stage) -> str | None:
+    try:
+        return checks_hash(workspace, stage)
+    except StoreError:  # a check reads another stage, which is not built: whoever runs it says so
+        return None
 
 
 def _version(workspace: Workspace, stage: Stage) -> Version:
