@@ -26,7 +26,7 @@ insert into causes
 select
     f.key,
     case
-        when {seed} then 'seed'
+        when {seed} or {truth} then 'seed'
         when {new_problem} then $problem_cause
         when a.cause is not null then a.cause
         when {vote} then 'vote'
@@ -34,7 +34,7 @@ select
         else 'unknown'
     end,
     left(case
-        when {seed} then concat('source ', f.seed_source)
+        when {seed} or {truth} then concat('source ', f.seed_source)
         when {new_problem} then $problem_detail
         when a.cause is not null then a.detail
         when {vote} then 'votes or expected answer of the problem'
@@ -55,6 +55,8 @@ _SEED = """
 ))
 """
 _NEW_PROBLEM = "($problem_cause <> '' and f.parent is not null and (po.problem is null or pn.problem is null))"
+_TRUTH = "(po.vote <> pn.vote and not po.is_voted and not pn.is_voted and list_contains($other_sources, f.seed_source))"
+"""The source itself gives another answer."""
 _VOTE = "(po.problem is not null and pn.problem is not null and po.vote <> pn.vote)"
 
 
@@ -91,7 +93,7 @@ def guess_causes(
         "filter_detail": filter_words,
         "unknown": "the two releases alone do not tell",
     }
-    run(session, _GUESS.format(seed=_SEED, new_problem=_NEW_PROBLEM, vote=_VOTE), values)
+    run(session, _GUESS.format(seed=_SEED, truth=_TRUTH, new_problem=_NEW_PROBLEM, vote=_VOTE), values)
 
 
 def _problems(release: Release) -> str:
@@ -102,13 +104,16 @@ def _problems(release: Release) -> str:
         expected = first_column(release.data[split], ("expected_answer",))
         vote = ", ".join([*(f"p.{name}" for name in votes), *([f"d.{expected}"] if expected else [])]) or "0"
         seed = "try_cast(p.seed_problem_id as uuid)" if first_column(origins, ("seed_problem_id",)) else "null::uuid"
+        is_voted = f"p.{votes[0]} is not null" if votes else "true"
         selects.append(
-            f"select try_cast(p.problem_id as uuid) as problem, {seed} as seed_problem, hash({vote}) as vote "
+            f"select try_cast(p.problem_id as uuid) as problem, {seed} as seed_problem, hash({vote}) as vote, "
+            f"{is_voted} as is_voted "
             f"from {beside_origins(release, split)}"
         )
     union = " union all ".join(selects)
     return (
-        f"select problem, min(seed_problem) as seed_problem, min(vote) as vote from ({union}) "
+        f"select problem, min(seed_problem) as seed_problem, min(vote) as vote, bool_or(is_voted) as is_voted "
+        f"from ({union}) "
         "where problem is not null group by problem"
     )
 

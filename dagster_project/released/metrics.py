@@ -32,9 +32,8 @@ def compare_metrics(session: duckdb.DuckDBPyConnection, old: Release, new: Relea
         for split in dict.fromkeys([*new.data, *old.data])
     ]
     before, after = (_figures(session, release) for release in (old, new))
-    return found + [
-        Metric(name, before.get(name), after.get(name)) for name in _FIGURES if name in before or name in after
-    ]
+    figures = [Metric(name, before.get(name), after.get(name)) for name in _FIGURES]
+    return found + [metric for metric in figures if metric.old is not None or metric.new is not None]
 
 
 def largest_split(release: Release) -> str:

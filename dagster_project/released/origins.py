@@ -38,13 +38,17 @@ def read_facts(
     session: duckdb.DuckDBPyConnection, old: Release, new: Release, names: Sequence[str], *, by_origin: bool
 ) -> None:
     """Make ``facts``: one row for each row of ``units``. ``names``: all splits, by their numbers in ``units``."""
-    sides = {side: _origins(release, names, by_origin) for side, release in (("old", old), ("new", new))}
+    sides = {}
+    for side, release in (("old", old), ("new", new)):
+        # Rows of nested splits stand in the first of them: the others are not read again.
+        needed = {row[0] for row in run(session, f"select distinct {side}_split from units")}
+        selects = [
+            _of_split(release, i, split, by_origin)
+            for i, split in enumerate(names)
+            if i in needed and split in release.data
+        ]
+        sides[side] = " union all ".join(selects) or _of_nothing()
     run(session, _FACTS.format(**sides))
-
-
-def _origins(release: Release, names: Sequence[str], by_origin: bool) -> str:
-    selects = [_of_split(release, i, split, by_origin) for i, split in enumerate(names) if split in release.data]
-    return " union all ".join(selects) or _of_nothing()
 
 
 def _of_split(release: Release, number: int, split: str, by_origin: bool) -> str:
