@@ -59,7 +59,9 @@ class CardFacts:
     votes: Bars = ()
     """Share of the votes that the expected answer got -> released problems with a vote."""
     lengths: Bars = ()
-    """Tokens of the released text -> rows."""
+    """Length of the released text -> rows."""
+    length_unit: str = ""
+    """Tokens, or Characters."""
 
     @property
     def repository(self) -> str:

@@ -17,14 +17,23 @@ def read_votes(session: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
     return [(f"{10 * i:>2} - {10 * i + 10:>3} %", found.get(i, 0)) for i in range(10)] if found else []
 
 
-def read_lengths(session: duckdb.DuckDBPyConnection) -> list[tuple[str, int]]:
-    """Released rows by tokens, in powers of two from the first that has rows to the last."""
-    found: dict[int, int] = dict(session.sql(queries.LENGTHS).fetchall())
+def read_lengths(session: duckdb.DuckDBPyConnection) -> tuple[str, list[tuple[str, int]]]:
+    """Unit, and released rows by length, in powers of two from the first that has rows to the last.
+
+    Tokens where all rows have been counted, else characters.
+    """
+    rows = session.sql(queries.LENGTHS).fetchall()
+    is_tokens = all(row[0] is not None for row in rows)
+    found: dict[int, int] = {}
+    for tokens, characters, count in rows:
+        power = tokens if is_tokens else characters
+        found[power] = found.get(power, 0) + count
     if not found:
-        return []
+        return "", []
     wide = len(f"{2 ** max(found):,}")
     bounds = [(2**i if i else 0, 2 ** (i + 1) - 1) for i in range(min(found), max(found) + 1)]
-    return [(f"{low:>{wide},} - {high:>{wide},}", found.get(high.bit_length() - 1, 0)) for low, high in bounds]
+    counts = [(f"{low:>{wide},} - {high:>{wide},}", found.get(high.bit_length() - 1, 0)) for low, high in bounds]
+    return "Tokens" if is_tokens else "Characters", counts
 
 
 def plots(facts: CardFacts) -> str:
@@ -34,7 +43,7 @@ def plots(facts: CardFacts) -> str:
         said = "Share of the valid solutions of a problem that agree on its expected answer, by released problem:"
         parts.append(f"{said}\n\n{bars(facts.votes)}")
     if facts.lengths:
-        parts.append(f"Tokens of the released solutions, by row:\n\n{bars(facts.lengths)}")
+        parts.append(f"{facts.length_unit} of the released solutions, by row:\n\n{bars(facts.lengths)}")
     return "## Votes and lengths\n\n" + "\n\n".join(parts) if parts else ""
 
 

@@ -231,6 +231,7 @@ def _finish(job: Job, plan: Plan, configs: list[ConfigFiles], example: Mapping[s
     sections = ("lineage", "models", "sources", "benchmarks", "checks")
     context = {key: scrub(job.context.get(key) or {}) for key in sections}
     recipe = {"name": job.recipe} | dict(job.context.get("recipe") or {})
+    unit, lengths = read_lengths(job.session)
     facts = CardFacts(
         configs=configs,
         is_shared=plan.mode == "shared",
@@ -247,7 +248,8 @@ def _finish(job: Job, plan: Plan, configs: list[ConfigFiles], example: Mapping[s
         checks=context["checks"],
         costs=costs_of(job.context.get("facts") or {}, context["lineage"], context["models"]),
         votes=read_votes(job.session),
-        lengths=read_lengths(job.session),
+        lengths=lengths,
+        length_unit=unit,
     )
     (job.folder / "README.md").write_text(render_card(facts), encoding="utf-8")
     write_build_file(job, facts, write_recipe(job))

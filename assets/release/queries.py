@@ -199,11 +199,11 @@ group by tenth
 
 LENGTHS = """
 select
-    greatest(length(bin(t.tokens)) - 1, 0) as power,
+    length(bin(t.tokens)) - 1 as tokens,
+    length(bin(coalesce(length(i.rewritten), i.stop - i.start))) - 1 as characters,
     count(*) as rows,
 from release_ids as i
 inner join texts as t on t.solution_id = i.solution_id
-where t.tokens is not null
-group by power
+group by all
 """
-"""Power of two below the number of tokens: length of its binary digits, since logarithms round."""
+"""Powers of two below, by the length of the binary digits, since logarithms round. ``tokens`` can be null."""

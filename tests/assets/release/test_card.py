@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -193,7 +194,21 @@ FULL = "\u2588" * WIDTH
 def test_bars_of_votes_and_lengths(world: World, release: Release) -> None:
     card = release(world).card()
     assert f"70 -  80 %  1  {FULL}\n80 -  90 %  0\n" in card, "3 of 4 votes"
-    assert f"```text\n4 - 7  6  {FULL}\n```" in card, "six rows of 5 tokens"
+    assert f"Tokens of the released solutions, by row:\n\n```text\n4 - 7  6  {FULL}\n```" in card, "six rows of 5"
+
+
+def test_lengths_are_characters_where_a_row_has_no_tokens(world: World, release: Release) -> None:
+    def forget(tables: dict[str, dict[str, pa.Table]]) -> None:
+        table = tables["texts"]["distinct"]
+        tokens = pa.array([None, *table["tokens"].to_pylist()[1:]], pa.int32())
+        tables["texts"]["distinct"] = table.set_column(table.schema.get_field_index("tokens"), "tokens", tokens)
+
+    world.tweak = forget
+    card = release(world).card()
+    # 16, 12, 16, 21 (rewritten), 14 and 35 code points
+    assert "Characters of the released solutions, by row:" in card
+    lines = [" 8 - 15  2  ", "16 - 31  3  ", "32 - 63  1  "]
+    assert all(f"\n{line}\u2588" in card for line in lines)
 
 
 def test_bars_are_as_long_as_their_share() -> None:
