@@ -24,6 +24,9 @@ from dagster_project.releasing.record import Recorded, Records
 from resources.errors import MathloomError
 from resources.store import Environment
 
+PULL_REQUEST = "pull request"
+"""State of a record whose release somebody has yet to merge."""
+
 
 def recipe_schedules(recipe: Recipe, store: Path) -> list[dg.ScheduleDefinition]:
     """The schedule that the profile of ``recipe`` declares with `cron`; none without it.
@@ -72,7 +75,9 @@ def _night(context: dg.ScheduleEvaluationContext, recipe: Recipe, store: Path) -
     if not keys:
         return dg.SkipReason(f"{now.name} ({now.profile}): {reason}. No engine was started.")
     context.log.info(f"{now.name} ({now.profile}): {reason}")
-    return dg.RunRequest(asset_selection=keys, tags=run_tags(now, "schedule"))
+    publishes = publish_key(now)
+    config = {"ops": {publishes.to_python_identifier(): {"config": {"only_rows": True}}}} if publishes in keys else {}
+    return dg.RunRequest(asset_selection=keys, tags=run_tags(now, "schedule"), run_config=config)
 
 
 def is_published(instance: dg.DagsterInstance, recipe: Recipe, store: Path) -> bool:
@@ -82,6 +87,8 @@ def is_published(instance: dg.DagsterInstance, recipe: Recipe, store: Path) -> b
     if entry is None:
         return False
     published = _of_place(recipe, Records(store, recipe.name, recipe.profile).read())
+    if published and published[-1].state == PULL_REQUEST:
+        return False  # it may be merged by now, and is then to be tagged
     if published and published[-1].version == entry.version:
         return True
     release = dg.AssetKey(recipe.asset_path(stage))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field
 
+from assets.release.numbering import Step
 from dagster_project.automation.runs import PUBLISH, publish_key
 from dagster_project.builds import Builds
 from dagster_project.language.resolved import Publishing, Recipe
@@ -39,6 +40,7 @@ class PublishConfig(dg.Config):
     version: str | None = Field(None, description="The number, X.Y.Z, instead of the computed one.")
     note: str | None = Field(None, description="A sentence for the changelog.")
     again: bool = Field(False, description="Publish even what a revert took back.")
+    only_rows: bool = Field(False, description="Publish nothing if no row changed: what a schedule says.")
 
 
 @dataclass(slots=True)
@@ -127,6 +129,10 @@ def _asset(recipe: Recipe, publishing: Publishing, prepared: Prepared | None) ->
         try:
             workspace = builds.workspace(recipe.name)
             plan, repository = _planned(workspace, publishing, config, prepared, context.log.info)
+            if config.only_rows and is_patch(plan):
+                context.log.info(f"the rows are those of {plan.state.newest}: a new card is released by a person")
+                yield _unpublished(plan)
+                return
             if not plan.gate.is_open:
                 yield from gate_results(plan.gate)
             records = Records(workspace.root, recipe.name, workspace.environment_name)
@@ -148,6 +154,19 @@ def _asset(recipe: Recipe, publishing: Publishing, prepared: Prepared | None) ->
         )
 
     return published
+
+
+def is_patch(plan: "ReleasePlan") -> bool:
+    """Whether a release would go out that changes no row."""
+    return plan.kind == "release" and plan.computed is Step.PATCH
+
+
+def _unpublished(plan: "ReleasePlan") -> dg.MaterializeResult:
+    from dagster_project.releasing.shown import gate_results
+
+    shown = {"state": "rows as published", "repository": plan.repository, "why": "; ".join(plan.reasons)[:1000]}
+    version = dg.DataVersion(plan.built.digest)
+    return dg.MaterializeResult(metadata=shown, data_version=version, check_results=gate_results(plan.gate))
 
 
 def _planned(

@@ -6,7 +6,7 @@ import datetime
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,15 +79,32 @@ class House:
         return sensor.evaluate_tick(dg.build_sensor_context(instance=instance, cursor=cursor))
 
     def run(
-        self, instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey] | None = None, **tags: str
+        self,
+        instance: dg.DagsterInstance,
+        keys: Sequence[dg.AssetKey] | None = None,
+        *,
+        job: str = NAME,
+        config: Mapping[str, Any] | None = None,
+        **tags: str,
     ) -> dg.ExecuteInProcessResult:
-        job = build_definitions(self.project).resolve_job_def(NAME)
-        return job.execute_in_process(
-            instance=instance,
-            asset_selection=keys,
-            raise_on_error=False,
-            tags={name.replace("__", "/"): value for name, value in tags.items()},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        return (
+            build_definitions(self.project)
+            .resolve_job_def(job)
+            .execute_in_process(
+                instance=instance,
+                asset_selection=keys,
+                raise_on_error=False,
+                tags={name.replace("__", "/"): value for name, value in tags.items()},
+                run_config={**(config or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        )
+
+    def obey(
+        self, instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, request: dg.RunRequest
+    ) -> dg.ExecuteInProcessResult:
+        """Run what a tick of ``schedule`` asked for."""
+        return self.run(
+            instance, request.asset_selection, job=schedule.job_name, config=request.run_config, **request.tags
         )
 
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -101,35 +102,69 @@ def test_what_cannot_be_said_is_left_to_the_run(house: House, monkeypatch: pytes
 
 @pytest.fixture
 def publishing(house: House) -> dg.ScheduleDefinition:
+    """Everything is built and nothing is published."""
     write_profile(house.folder, publish={"folder": "out"}, schedule={"cron": "0 3 * * *", "publish": True})
+    house.edit("recipe.yaml", "release:\n", "release:\n  accept: {contamination: made up for this test}\n")
     house.build()
     (schedule,) = recipe_schedules(house.recipe, house.store)
     return schedule
 
 
-def test_a_night_ends_in_a_release_if_the_profile_says_so(
-    house: House, instance: dg.DagsterInstance, publishing: dg.ScheduleDefinition
+def state_of_release(result: dg.ExecuteInProcessResult) -> Any:
+    assert result.success
+    (event,) = result.asset_materializations_for_node("sums__publish")
+    return event.metadata["state"].value
+
+
+def test_a_night_releases_changed_rows_and_nothing_else(
+    house: House, publishing: dg.ScheduleDefinition, instance: dg.DagsterInstance
 ) -> None:
     (request,) = house.tick(publishing, instance).run_requests
-    assert stages_of(request) == {"publish"}, "all is built and nothing is published"
-    house.edit("recipe.yaml", *SQL_SETTING)
+    assert stages_of(request) == {"publish"}
+    assert state_of_release(house.obey(instance, publishing, request)) == "released"
+    skipped = "sums (scripted): all 14 stages are up to date and published. No engine was started."
+    assert house.tick(publishing, instance).skip_message == skipped
+
+    house.edit("recipe.yaml", "title: sums", "title: Other words")
     (request,) = house.tick(publishing, instance).run_requests
-    assert stages_of(request) > {"publish", "short", "release"}
+    assert stages_of(request) == {"release", "publish"}
+    assert state_of_release(house.obey(instance, publishing, request)) == "rows as published"
+    assert house.tick(publishing, instance).skip_message == skipped
+
+    seeds = house.folder / "seeds.jsonl"
+    seeds.write_text("".join(seeds.read_text().splitlines(keepends=True)[1:]))
+    (request,) = house.tick(publishing, instance).run_requests
+    assert state_of_release(house.obey(instance, publishing, request)) == "released"
+    assert sorted(path.name for path in (house.folder / "out").glob("v*.*")) == ["v1.0.0", "v1.1.0"]
 
 
 def test_a_release_that_is_out_is_not_published_again(
-    house: House, instance: dg.DagsterInstance, publishing: dg.ScheduleDefinition
+    house: House, publishing: dg.ScheduleDefinition, instance: dg.DagsterInstance
 ) -> None:
     version = Environment.load(house.store, NAME, "scripted").stages["release"].version
     publishing_to = house.recipe.publishing
     assert isinstance(publishing_to, Publishing)
     record = Recorded(str(publishing_to.folder), "1.0.0", "c", "", "d", "e", version, "released")
-    Records(house.store, NAME, "scripted").add(replace(record, repository="org/elsewhere"))
+    records = Records(house.store, NAME, "scripted")
+    records.add(replace(record, repository="org/elsewhere"))
     assert house.tick(publishing, instance).run_requests, "that is another place"
-    Records(house.store, NAME, "scripted").add(record)
-    assert house.tick(publishing, instance).skip_message.startswith(
-        "sums (scripted): all 14 stages are up to date and p"
-    )
+    records.add(replace(record, state="pull request"))
+    assert house.tick(publishing, instance).run_requests, "that waits for somebody who merges it"
+    records.add(record)
+    assert "all 14 stages are up to date and published" in house.tick(publishing, instance).skip_message
+
+
+def test_a_night_that_cannot_publish_fails_before_it_builds(
+    house: House, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_profile(house.folder, publish={"repository": "org/sums"}, schedule={"cron": "0 3 * * *", "publish": True})
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    house.edit("recipe.yaml", *SQL_SETTING)
+    (schedule,) = recipe_schedules(house.recipe, house.store)
+    (request,) = house.tick(schedule, instance).run_requests
+    ((step, error),) = failed(house.obey(instance, schedule, request)).items()
+    assert step == "sums__short"
+    assert "there is no token" in error
 
 
 # -- runs that nobody watches ----------------------------------------------------------------------------------------
