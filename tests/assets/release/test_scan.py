@@ -36,12 +36,12 @@ SECRETS = {
 }
 PATHS = [
     "/home/me/data",
-    "see /Users/me",
-    '"/root/.cache"',
+    "see /Users/me/x",
+    '"/' + 'root/.cache"',
     "(/tmp/x)",
     "C:\\Users\\me",
     "C:\\\\Users\\\\me",
-    "D:/Users/me",
+    "D:/Users/me/x",
     "file:///x",
     "=/var/folders/ab",
 ]
@@ -158,10 +158,10 @@ def test_columns_of_every_shape_and_hostile_names(folder: Path, scan: Scan) -> N
 
 def test_bundled_rows_may_hold_paths_and_no_secrets(folder: Path, scan: Scan) -> None:
     (folder / "recipe" / "mine").mkdir(parents=True)
-    text = '{"problem": "cd /home/me"}\n' + "hf_" + MIXED[:34]
+    text = '{"problem": "cd /home/me/x"}\n' + "hf_" + MIXED[:34]
     (folder / "recipe" / "mine" / "seeds.jsonl").write_text(text)
     (folder / "recipe" / "mine" / "seeds.jsonl.gz").write_bytes(gzip.compress(text.encode()))
-    _parquet(folder / "recipe" / "mine" / "seeds.parquet", question=["/home/me"])
+    _parquet(folder / "recipe" / "mine" / "seeds.parquet", question=["/home/me/x"])
     (folder / "recipe" / "mine" / "recipe.yaml").write_text("path: /home/me/x")
     assert [(f.path.rsplit("/")[-1], f.place) for f in scan()] == [
         ("recipe.yaml", "line 1"),
@@ -173,7 +173,7 @@ def test_bundled_rows_may_hold_paths_and_no_secrets(folder: Path, scan: Scan) ->
 @pytest.mark.parametrize("before", [(1 << 20) - 20, (1 << 20) - 1, 1 << 20, (1 << 20) + 5, (1 << 21) - 1024])
 def test_across_the_border_of_two_pieces(folder: Path, scan: Scan, before: int) -> None:
     filling = ("x" * 99 + "\n") * (before // 100) + "y" * (before % 100)
-    (folder / "a.txt").write_text(filling + "\nhf_" + MIXED[:34] + "\n/home/me\n")
+    (folder / "a.txt").write_text(filling + "\nhf_" + MIXED[:34] + "\n/home/me/x\n")
     lines = before // 100
     assert scan() == [
         Finding("a.txt", "a token of the Hugging Face Hub", f"line {lines + 2:,}"),
@@ -194,8 +194,8 @@ def test_one_line_of_many_megabytes_and_bytes_that_are_no_text(folder: Path, sca
 
 
 def test_findings_of_a_file_are_bounded(folder: Path, scan: Scan) -> None:
-    (folder / "a.txt").write_text("/home/me\n" * 1000)
-    _parquet(folder / "b.parquet", model=["/home/me"] * 1000)
+    (folder / "a.txt").write_text("/home/me/x\n" * 1000)
+    _parquet(folder / "b.parquet", model=["/home/me/x"] * 1000)
     assert len(scan()) == 2 * MOST
 
 
@@ -213,4 +213,4 @@ def test_where_it_begins() -> None:
         ("a token of the Hugging Face Hub", 2),
         ("a token of the Hugging Face Hub", 42),
     ]
-    assert list(paths_in("/home/me\n/home/you")) == [(PATH_WORDS, 0), (PATH_WORDS, 8)]
+    assert list(paths_in("/home/me/x\n/home/me/y")) == [(PATH_WORDS, 0), (PATH_WORDS, 10)]
