@@ -162,8 +162,10 @@ class Look:
         paths = list(released) or [path for table in self.of_shape("matches") for path in table.paths]
         if not paths:
             return []
-        relation = parquet(paths, "union_by_name = true")
-        return self.ask(f"select * from {relation} where problem_id::varchar = $id", {"id": problem})
+        relation = parquet(paths, "union_by_name = true", "filename = true")
+        rows = self.ask(f"select * from {relation} where problem_id::varchar = $id", {"id": problem})
+        # A release has a file for each split of the report, and no column that says it.
+        return [{"split": Path(row.pop("filename")).name.partition("-")[0]} | row for row in rows]
 
 
 @contextmanager

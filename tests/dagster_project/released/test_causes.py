@@ -44,9 +44,9 @@ CHANGES = {
     "a seed goes": (without_seed, "seed", {"seeds"}),
     "a seed comes": (with_seed, "seed", {"seeds"}),
     "the answer of a seed": (corrected_seed, "seed", {"seeds"}),
-    "prompt of new problems": (edit("prompts/augment.yaml", "roblem", "uestion"), "prompt", {"generated"}),
+    "prompt of new problems": (edit("prompts/augment.yaml", "14 nails", "15 nails"), "prompt", {"generated"}),
     "prompt of solutions": (
-        edit("prompts/solve.yaml", "template:", "description: x\ntemplate:"),
+        edit("prompts/solve.yaml", "\n  Problem:", "\n  The problem:\n  Problem:"),
         "prompt",
         {"seed_solutions", "new_solutions"},
     ),
