@@ -28,8 +28,10 @@ TEXTS = frozenset(
 )
 """Columns that hold what somebody wrote as a problem, a solution or an answer."""
 
-_ROWS = (".jsonl", ".ndjson", ".csv", ".gz")
+_ROWS = (".jsonl", ".ndjson", ".json", ".csv", ".gz")
 """Endings of bundled files that hold rows."""
+
+_RECIPE = "recipe/"
 
 _PIECE = 1 << 20
 _OVERLAP = 1 << 10
@@ -78,7 +80,7 @@ def scan_folder(session: duckdb.DuckDBPyConnection, folder: Path, secrets: Seque
 def _text(file: Path, path: str, given: Sequence[str]) -> list[Finding]:
     def look(text: str) -> Iterator[tuple[str, int]]:
         yield from secrets_in(text, given)
-        if not path.endswith(_ROWS):
+        if not (path.startswith(_RECIPE) and path.endswith(_ROWS)):
             yield from paths_in(text)
 
     is_zipped = file.suffix == ".gz"
@@ -110,7 +112,7 @@ def _table(session: duckdb.DuckDBPyConnection, file: Path, path: str, given: Seq
     columns = [field.name for field in schema if _holds_text(field.type)]
     if not columns:
         return found
-    named = [] if path.startswith("recipe/") else [name for name in columns if name not in TEXTS]
+    named = [] if path.startswith(_RECIPE) else [name for name in columns if name not in TEXTS]
     query, parameters = _query(file, columns, named, given)
     result = session.execute(query, parameters)
     while (rows := result.fetchmany(_BATCH)) and len(found) < MOST:

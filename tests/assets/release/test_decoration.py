@@ -185,6 +185,7 @@ def _head_of(card: str) -> dict[str, Any]:
         ("---\na: 0b" + "1" * 20_000 + "\n---\n", "a word of"),
         ("---\na: " + "1:" * 50_000 + "1\n---\n", "a word of"),
         ("---\na: \x07\n---\n", "cannot be read"),
+        ("---\na: \ud800\n---\n", "cannot be read"),
         ("---\nmathloom: hello\n---\n", "not what a release writes"),
         ("---\nmathloom: {version: 1.0.0, digest: x, card: y}\n---\n", "not what a release writes"),
         ("<!-- own words: begin -->\n", "1 times `begin` and 0 times `end`"),

@@ -162,6 +162,7 @@ def test_bundled_rows_may_hold_paths_and_no_secrets(folder: Path, scan: Scan) ->
     (folder / "recipe" / "mine" / "seeds.jsonl").write_text(text)
     (folder / "recipe" / "mine" / "seeds.jsonl.gz").write_bytes(gzip.compress(text.encode()))
     _parquet(folder / "recipe" / "mine" / "seeds.parquet", question=["/home/me/x"])
+    (folder / "recipe" / "mine" / "seeds.json").write_text('[{"problem": "cd /home/me/x"}]')
     (folder / "recipe" / "mine" / "recipe.yaml").write_text("path: /home/me/x")
     assert [(f.path.rsplit("/")[-1], f.place) for f in scan()] == [
         ("recipe.yaml", "line 1"),
