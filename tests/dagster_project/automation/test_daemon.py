@@ -15,7 +15,7 @@ import pytest
 
 from resources.store import Environment
 from resources.usage import UsageLog
-from tests.dagster_project.automation.conftest import NAME, House, write_profile
+from tests.dagster_project.automation.conftest import HOOK, NAME, Chat, House, write_profile
 from tests.dagster_project.test_webserver import LAUNCH, Server, free_port, wait_for
 
 pytestmark = pytest.mark.soak
@@ -58,14 +58,14 @@ class Ui(Server):
 
 @pytest.fixture
 def minutely(house: House) -> House:
-    every_minute = {"cron": "* * * * *", "watch_minutes": 1, "automate": True}
+    every_minute = {"cron": "* * * * *", "watch_minutes": 1, "automate": True, "notify_env": HOOK}
     write_profile(house.folder, schedule=every_minute)
     house.build()
     return house
 
 
 @pytest.fixture
-def ui(minutely: House) -> Iterator[Ui]:
+def ui(minutely: House, chat: Chat) -> Iterator[Ui]:
     port = free_port()
     command = [sys.executable, "-m", "dagster_project.cli", "ui", "--port", str(port)]
     with (minutely.folder / "webserver.log").open("w") as log:
@@ -90,12 +90,13 @@ def eventually(what: Callable[[], Any], seconds: float = 180) -> Any:
     return found
 
 
-def test_a_night_a_changed_source_and_two_runs_at_once(minutely: House, ui: Ui) -> None:
+def test_nights_changed_sources_runs_at_once_and_failures(minutely: House, chat: Chat, ui: Ui) -> None:
     before, spent = ui.runs(), list(UsageLog(minutely.store).read())
     assert {name: each["status"] for name, each in ui.instigators().items()} == {
         "sums__scripted__schedule": "RUNNING",
         "sums__scripted__sources": "RUNNING",
         "sums__scripted__inputs": "RUNNING",
+        "mathloom_failures": "RUNNING",
     }
 
     # A scheduled build of what is up to date: no run, and no engine.
@@ -133,6 +134,13 @@ def test_a_night_a_changed_source_and_two_runs_at_once(minutely: House, ui: Ui) 
     )
     assert {first["status"], second["status"]} == {"SUCCESS"}
     assert first["endTime"] <= second["startTime"]
+
+    # A build that fails: the address hears why, from the process that looks at failed runs.
+    minutely.edit("recipe.yaml", "row_count_between: {min: 1}", "row_count_between: {min: 1000}")
+    ui.ask(LAUNCH, params={"selector": job, "runConfigData": {}, "mode": "default"})
+    (heard,) = eventually(lambda: chat.heard)
+    assert (heard["recipe"], heard["stage"]) == (NAME, "graded")
+    assert "row_count_between" in heard["error"]
 
 
 def new_runs(ui: Ui, known: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -2,62 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-
 import dagster as dg
 import pytest
 
 from dagster_project.assembly import build_definitions
 from dagster_project.automation import notify
 from dagster_project.automation.notify import public_line, tell
-from tests.dagster_project.automation.conftest import HOOK, NAME, House, write_profile
-
-SECRET = "T0PSECRETPATH"
-
-
-class Chat(ThreadingHTTPServer):
-    """A chat service that keeps what it is told, and answers with the statuses of ``plan`` (then 200)."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.heard: list[dict[str, Any]] = []
-        self.plan: list[int] = []
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/{SECRET}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Chat  # pyright: ignore[reportIncompatibleVariableOverride] - no other makes these handlers
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = self.server.plan.pop(0) if self.server.plan else 200
-        if status == 200:
-            self.server.heard.append({**json.loads(body), "path": self.path})
-        self.send_response(status)
-        if status == 302:
-            self.send_header("Location", f"{self.server.address}/elsewhere")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
-    with Chat() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        monkeypatch.setenv(HOOK, server.address)
-        yield server
-        server.shutdown()
-        thread.join()
+from tests.dagster_project.automation.conftest import HOOK, NAME, SECRET, Chat, House, write_profile
 
 
 @pytest.fixture
