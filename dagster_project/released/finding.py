@@ -25,6 +25,8 @@ def resolve(look: Look, wanted: Wanted) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for column, value in (*_released_ids(look, wanted), *_staged_ids(look, wanted)):
         found.setdefault(value, set()).add(column)
+        if wanted.is_whole:  # no other row can have it, and a large release need not be read to its end
+            break
     if not found:
         raise not_found(look, wanted)
     if len(found) > 1:
@@ -52,6 +54,9 @@ def _released_ids(look: Look, wanted: Wanted) -> Iterator[tuple[str, str]]:
     release = look.shelf.release
     if release is None:
         return
+    if wanted.is_whole:  # these answers are needed again
+        for column in _KEYS:
+            yield from ((column, wanted.low) for _ in look.origins(column, wanted.low))
     values = {"low": wanted.low, "high": wanted.high}
     origins = list({path: None for files in release.provenance.values() for path in files})
     for paths, columns in (

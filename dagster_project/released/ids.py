@@ -26,6 +26,11 @@ class Wanted:
     row: int = -1
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it is a whole id."""
+        return bool(self.low) and self.low == self.high
+
+    @property
     def is_place(self) -> bool:
         """Whether it names a row by its place."""
         return self.row >= 0

@@ -95,6 +95,7 @@ class Look:
     def __init__(self, session: duckdb.DuckDBPyConnection, shelf: Shelf) -> None:
         self._session = session
         self.shelf = shelf
+        self._known: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """At most :data:`MAX_FOUND` rows."""
@@ -114,6 +115,11 @@ class Look:
 
     def origins(self, column: str, value: str) -> list[dict[str, Any]]:
         """Rows of the release's provenance with ``value`` in ``column``, with ``split`` and ``row`` (from 0)."""
+        if (column, value) not in self._known:
+            self._known[column, value] = self._origins(column, value)
+        return self._known[column, value]
+
+    def _origins(self, column: str, value: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         release = self.shelf.release
         for split, paths in release.provenance.items() if release else ():
