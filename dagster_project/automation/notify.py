@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 
-from dagster_project.automation.runs import ENVIRONMENT
+from dagster_project.automation.runs import is_run_of
 from dagster_project.language.resolved import Recipe
 
 TIMEOUT_S = 10.0
@@ -82,16 +82,8 @@ def failures_of(context: dg.RunFailureSensorContext, recipes: Sequence[Recipe]) 
     if failed_steps:
         return
     for recipe in recipes:
-        if _is_of(context.dagster_run, recipe):
+        if is_run_of(context.dagster_run, recipe):
             yield Failed(recipe, None, context.failure_event.message or "the run failed without a word")
-
-
-def _is_of(run: dg.DagsterRun, recipe: Recipe) -> bool:
-    if ENVIRONMENT in run.tags:
-        return run.tags[ENVIRONMENT] == f"{recipe.name}/{recipe.profile}"
-    path = recipe.asset_path("")[:-1]
-    asked = run.asset_selection or ()
-    return any(key.path[:-1] == path for key in asked) or run.job_name == recipe.name.replace("-", "_")
 
 
 def _said(event: dg.DagsterEvent) -> str:

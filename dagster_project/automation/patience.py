@@ -73,7 +73,7 @@ class Aside(Generic[Answer]):
         except TooLongError:
             raise
         except Exception:
-            del self._jobs[name]
+            self._jobs.pop(name, None)
             raise
-        del self._jobs[name]
+        self._jobs.pop(name, None)  # two looks may ask at once
         return found

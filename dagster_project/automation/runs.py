@@ -41,6 +41,19 @@ def run_tags(recipe: Recipe, started_by: str) -> dict[str, str]:
     return {**environment_tags(recipe), STARTED_BY: started_by}
 
 
+def is_run_of(run: dg.DagsterRun, recipe: Recipe) -> bool:
+    """Whether ``run`` builds something of ``recipe`` under its profile: by its tag, else by its assets or job."""
+    if ENVIRONMENT in run.tags:
+        return run.tags[ENVIRONMENT] == environment_tags(recipe)[ENVIRONMENT]
+    path = recipe.asset_path("")[:-1]
+    return any(key.path[:-1] == path for key in run.asset_selection or ()) or run.job_name == group_name(recipe)
+
+
+def group_name(recipe: Recipe) -> str:
+    """Name of its job and of its group of assets."""
+    return recipe.name.replace("-", "_")
+
+
 def definition_name(recipe: Recipe, what: str) -> str:
     """A name of Dagster: letters, digits and ``_``; another profile has another."""
     return f"{recipe.name}__{recipe.profile}__{what}".replace("-", "_")

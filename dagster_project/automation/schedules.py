@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from dagster_project.automation.dead_runs import end_dead_runs
 from dagster_project.automation.notify import tell
 from dagster_project.automation.runs import (
     definition_name,
@@ -64,6 +65,7 @@ def _night(context: dg.ScheduleEvaluationContext, recipe: Recipe, store: Path) -
     except MathloomError as error:  # no run, so no run failure that a sensor could tell
         tell(recipe, str(error), context.log.warning)
         raise
+    end_dead_runs(context.instance, [now], store)
     found = due(now, store)
     keys = [dg.AssetKey(now.asset_path(stage)) for stage in found.stages]
     reason = found.reason

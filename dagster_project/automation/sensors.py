@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from dagster_project.automation.dead_runs import end_dead_runs
 from dagster_project.automation.looking import Look, Memory, look
 from dagster_project.automation.runs import definition_name, due, reloaded, run_tags, stage_keys
 from dagster_project.language.lock import read_lock, write_lock
@@ -43,6 +44,7 @@ def _tick(context: dg.SensorEvaluationContext, recipe: Recipe, store: Path) -> d
     memory = read_memory(context.cursor)
     try:
         now = reloaded(recipe)
+        end_dead_runs(context.instance, [now], store)
         found = look(now, store, memory)
         if found.to_lock:
             entries = read_lock(now, store) | {name: pin.lock_entry() for name, pin in found.to_lock.items()}

@@ -8,6 +8,7 @@ import sys
 import click
 
 from dagster_project.commands.common import project_of
+from dagster_project.language.resolved import Project
 
 
 @click.command()
@@ -18,6 +19,7 @@ def ui(port: int, profile: str | None) -> None:
     from dagster_project.dagster_home import dagster_home
 
     project = project_of(profile)
+    _end_dead_runs(project)
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(dagster_home(project.store).resolve()),
@@ -30,3 +32,12 @@ def ui(port: int, profile: str | None) -> None:
     command += ["-w", str(workspace)] if workspace.exists() else ["-m", "dagster_project.definitions"]
     os.chdir(project.file.parent)
     os.execve(sys.executable, command, environment)  # noqa: S606 - replaces this process: Ctrl-C reaches Dagster
+
+
+def _end_dead_runs(project: Project) -> None:
+    """A build that was killed must not keep the others in the queue."""
+    from dagster_project.automation.dead_runs import end_dead_runs
+    from dagster_project.dagster_home import instance_errors, open_instance
+
+    with instance_errors(project.store), open_instance(project.store) as instance:
+        end_dead_runs(instance, project.recipes.values(), project.store)
