@@ -21,7 +21,7 @@ from assets.release.folder_reading import Release
 from dagster_project.explorer.access import parquet
 from dagster_project.released.causes import find_causes
 from dagster_project.released.guesses import guess_causes
-from dagster_project.released.joined import asker, has_origins, join_releases, run, texts_at
+from dagster_project.released.joined import asker, has_origins, join_releases, readable, run, texts_at
 from dagster_project.released.making import Made, stages_of, with_settings
 from dagster_project.released.metrics import compare_metrics
 from dagster_project.released.origins import read_facts
@@ -102,7 +102,8 @@ def compare(
         if has_origins(old, new) and before and after:
             parts = parts_of(store, before, after, sorted({*old.data, *new.data}))
     folders = [*old.folders, *new.folders, *([store.root / "versions"] if store else [])]
-    with _session(memory_limit, folders, store) as session, sql_errors(f"difference of {names[0]} and {names[1]}"):
+    where = f"{names[0]} and {names[1]}"
+    with readable(where), _session(memory_limit, folders, store) as session, sql_errors(where):
         counts = join_releases(session, old, new, splits)
         _find(session, old, new, splits, parts, (before, after))
         _split_words(session, old, new, splits, counts)

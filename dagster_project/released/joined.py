@@ -7,11 +7,13 @@ The join holds hashes and no text, 32 bytes a row, and spills; texts are read fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assets.release.difference import Rows
@@ -22,6 +24,8 @@ from resources.sql import quote_name
 
 Ask = Callable[[str], Sequence[dict[str, Any]]]
 """Rows of a question in SQL."""
+
+_NAMING = ("problem_id", "stage", "sample_index", "text_hash")
 
 _NO_ROWS = "select null::uuid as key, null::ubigint as content, null::bigint as line where false"
 
@@ -64,6 +68,21 @@ left join (
 """Changed rows, each once whatever splits it is in, with the first place of either side."""
 
 
+@contextmanager
+def readable(where: str) -> Iterator[None]:
+    """Turn what DuckDB and pyarrow say of files that are no Parquet, or lack columns, into ReleaseError."""
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk, which the command line explains
+        raise ReleaseError(
+            f"a file of it cannot be read: {' '.join(str(error).split())[:300]}",
+            where=where,
+            fix="Download the release again, or build its stages again; the folder must be whole",
+        ) from error
+
+
 def run(session: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
     """All rows of a statement. DuckDB refuses the next one while a result is not read to its end."""
     return session.execute(sql, dict(values or {})).fetchall()
@@ -75,8 +94,11 @@ def number(session: duckdb.DuckDBPyConnection, sql: str) -> int:
 
 
 def has_origins(old: Release, new: Release) -> bool:
-    """Whether rows can be told apart by their provenance: both must have it."""
-    return bool(old.provenance) and bool(new.provenance)
+    """Whether rows can be told apart by their provenance: both must have it, with the columns that name a row."""
+    return all(
+        release.provenance and all(first_column(paths, (c,)) for paths in release.provenance.values() for c in _NAMING)
+        for release in (old, new)
+    )
 
 
 def rows_of(release: Release, split: str, *, by_origin: bool) -> str:

@@ -72,7 +72,7 @@ def parts_of(
     store: Store, old: Mapping[str, Made], new: Mapping[str, Made], splits: Sequence[str]
 ) -> list[Part] | None:
     """The stages that differ and that rows of ``splits`` go through, upstream first; None if the store lacks one."""
-    relevant = above(old, splits) | above(new, splits)
+    relevant = (above(old, splits) | above(new, splits)) or {*old, *new}
     order = [n for n in merged_order(old, new) if n in relevant and n not in splits]
     found: list[Part] = []
     graded: set[str] = set()

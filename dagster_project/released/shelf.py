@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from assets.release.folder_reading import Release, first_column
 from dagster_project.explorer.access import parquet
 from dagster_project.explorer.places import StageTable
-from dagster_project.released.joined import texts_at
+from dagster_project.released.joined import readable, texts_at
 from dagster_project.released.making import Made, stages_of
 from resources.errors import StoreError
 from resources.requests.segments import Folders, list_seals
@@ -99,7 +99,7 @@ class Look:
 
     def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """At most :data:`MAX_FOUND` rows."""
-        with sql_errors(f"mathloom why: {self.shelf.name}"):
+        with readable(self.shelf.name), sql_errors(f"mathloom why: {self.shelf.name}"):
             result = self._session.execute(f"select * from ({sql}) limit {MAX_FOUND}", dict(values or {}))
             names = [column[0] for column in result.description or ()]
             return [dict(zip(names, (_plain(v) for v in row), strict=True)) for row in result.fetchall()]

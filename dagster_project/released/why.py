@@ -10,6 +10,7 @@ from typing import Any, Literal
 from dagster_project.explorer.places import StageTable
 from dagster_project.released.finding import not_found, resolve
 from dagster_project.released.ids import Wanted, parse_id
+from dagster_project.released.joined import readable
 from dagster_project.released.making import above
 from dagster_project.released.shelf import Look, Shelf, looking
 
@@ -75,10 +76,10 @@ def explain(words: str, shelf: Shelf, *, memory_limit: str = "1GB") -> Explanati
 
     Raises:
         FileError: No row is named so, or several are.
-        StoreError: A file cannot be read.
+        ReleaseError: A file cannot be read.
     """
     wanted = parse_id(words)
-    with looking(shelf, memory_limit) as look:
+    with readable(shelf.name), looking(shelf, memory_limit) as look:
         return _Explainer(look).explain(resolve(look, wanted), wanted)
 
 

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -100,10 +102,9 @@ def changed_of(sides: list[dict[Any, list[Any]]], keys: set[Any]) -> int:
     import duckdb
 
     def order(content: Any) -> int:
-        values = content if isinstance(content, tuple) else (content,)
-        values = (text_hash(values[0]), values[1]) if isinstance(content, tuple) else values
+        values = [text_hash(content[0]), *content[1:]] if isinstance(content, tuple) else [content]
         marks = ", ".join("?" for _ in values)
-        return duckdb.execute(f"select hash({marks})", list(values)).fetchall()[0][0]
+        return duckdb.execute(f"select hash({marks})", values).fetchall()[0][0]
 
     found = 0
     for key in keys:
@@ -270,3 +271,23 @@ def test_a_split_with_other_provenance_is_refused(release: Make, tmp_path: Path)
     old.provenance["train"][0].write_bytes(wrong)
     with pytest.raises(ReleaseError, match="2 rows and 1 rows of provenance"):
         differ(old, other)
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_damaged_file_is_an_error_and_no_crash(release: Make, share: float) -> None:
+    """Nothing of it is left; or its first half is overwritten, and its end says what should be there."""
+    old, new = release({"train": [Row("p")]}), release({"train": [Row("p")]})
+    path = new.provenance["train"][0]
+    whole = path.read_bytes()
+    path.write_bytes(b"\xff" * (len(whole) // 2) + whole[len(whole) // 2 :] if share else b"nothing")
+    with pytest.raises(ReleaseError, match="cannot be read"):
+        differ(old, new)
+
+
+def test_a_provenance_of_somebody_else_is_none(release: Make) -> None:
+    old, new = release({"train": [Row("p"), Row("q")]}), release({"train": [Row("p")]})
+    for paths in old.provenance.values():
+        pq.write_table(pa.table({"made_by": ["me", "me"]}), paths[0])
+    found = differ(old, new)
+    assert found.splits["train"].removed == 1
+    assert causes(found) == {("removed", "unknown", "one of them has no provenance")}

@@ -10,7 +10,7 @@ import pytest
 from dagster_project.released.ids import parse_id
 from dagster_project.released.shelf import Shelf, shelf_of
 from dagster_project.released.why import Explanation, explain
-from resources.errors import FileError
+from resources.errors import FileError, ReleaseError
 from tests.dagster_project.released.conftest import HOSTILE, Built, Make, Project, Row, uid
 
 
@@ -175,3 +175,11 @@ def test_a_folder_without_provenance_has_no_ids(release: Make, tmp_path: Path) -
     shelf = Shelf("r", release({"train": [Row("p")]}, has_provenance=False))
     with pytest.raises(FileError, match="there is no row 0"):
         explain("train:0", shelf)
+
+
+def test_a_damaged_file_is_an_error_and_no_crash(release: Make) -> None:
+    made = release({"train": [Row("p")]})
+    made.provenance["train"][0].write_bytes(b"nothing")
+    for words in ("train:0", "00000000"):
+        with pytest.raises(ReleaseError, match="cannot be read"):
+            explain(words, Shelf("r", made))
