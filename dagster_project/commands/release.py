@@ -237,11 +237,12 @@ def _compare(rows: dict[str, int], plan: ReleasePlan) -> None:
 
 
 def _serve(lines: Sequence[str]) -> None:
-    import threading
+    import time
 
     _show([("It serves until Ctrl-C. In another terminal:", ""), *((line, "bold") for line in lines)])
     try:
-        threading.Event().wait()
+        while True:  # in steps: Ctrl-C may reach another thread, and then wakes nobody here
+            time.sleep(0.2)
     except KeyboardInterrupt:
         _show([("Stopped. What was released stays for the next rehearsal.", "")])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,10 @@ FOLDER = "rehearsal_hub"
 OWNER = "rehearsal"
 LOAD_S = 3600
 """Seconds that the child may take to load every split."""
+
+_CACHES = ("HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE")
+_SHOWN = ("HF_ENDPOINT", "HF_TOKEN", "HF_HOME", "HF_HUB_DISABLE_XET", "NO_PROXY", "no_proxy")
+"""Variables that somebody sets who wants to look."""
 
 _LOADER = """
 import json, sys
@@ -56,7 +61,7 @@ def rehearsal_hub(store: Path, recipe: str) -> Iterator[Rehearsal]:
     root = store / FOLDER
     root.mkdir(parents=True, exist_ok=True)
     with StandIn(root / "hub") as server:
-        environment = {**stand_in_environment(server), "HF_HOME": str((root / "cache").resolve())}
+        environment = stand_in_environment(server)
         with _set(environment):
             from resources.hub.opened import open_repository
 
@@ -88,7 +93,7 @@ def load_back(rehearsal: Rehearsal, tag: str) -> dict[str, int]:
     name = rehearsal.repository.name
     where = f"{name}@{tag}"
     with tempfile.TemporaryDirectory(prefix="load-", dir=rehearsal.folder) as folder:
-        environment = {**os.environ, **rehearsal.environment, "HF_HOME": folder}
+        environment = {**os.environ, **rehearsal.environment, **dict.fromkeys(_CACHES, folder)}
         try:
             child = subprocess.run(
                 [sys.executable, "-c", _LOADER, name, tag, folder],
@@ -110,6 +115,6 @@ def load_back(rehearsal: Rehearsal, tag: str) -> dict[str, int]:
 
 def load_lines(rehearsal: Rehearsal, tag: str) -> list[str]:
     """The two lines that load a release while the stand-in runs."""
-    shown = " ".join(f"{name}={value}" for name, value in sorted(stand_in_environment(rehearsal.server).items()))
+    shown = " ".join(f"{name}={shlex.quote(rehearsal.environment[name])}" for name in _SHOWN)
     words = f"from datasets import load_dataset; print(load_dataset({rehearsal.repository.name!r}, revision={tag!r}))"
     return [f"export {shown}", f'python -c "{words}"']
