@@ -116,6 +116,7 @@ def state_of_release(result: dg.ExecuteInProcessResult) -> Any:
     return event.metadata["state"].value
 
 
+@pytest.mark.slow
 def test_a_night_releases_changed_rows_and_nothing_else(
     house: House, publishing: dg.ScheduleDefinition, instance: dg.DagsterInstance
 ) -> None:
