@@ -257,7 +257,15 @@ def _say_where(project: Project, recipe: Recipe) -> None:
         shown = _relative(folder)
         console.print(f"Dataset:  {shown}", markup=False, soft_wrap=True)
         console.print(f"Load it:  datasets.load_dataset({str(shown)!r})", markup=False, soft_wrap=True)
-    console.print(f"Next:     mathloom show {recipe.name} release    |    mathloom ui", markup=False, soft_wrap=True)
+    console.print(f"Next:     {_next_commands(recipe)}", markup=False, soft_wrap=True)
+
+
+def _next_commands(recipe: Recipe) -> str:
+    """What people do with a dataset that is built."""
+    if recipe.preview_rows or "release" not in recipe.stages:
+        return "mathloom ui"
+    release = f"mathloom release {recipe.name}{'' if recipe.publishing else ' --rehearse-hub'}"
+    return f"mathloom show {recipe.name} release    |    {release}    |    mathloom ui"
 
 
 def release_link(store: Path, recipe: Recipe) -> Path:
