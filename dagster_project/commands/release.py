@@ -239,8 +239,8 @@ def _compare(rows: dict[str, int], plan: ReleasePlan) -> None:
 def _serve(lines: Sequence[str]) -> None:
     import time
 
-    _show([("It serves until Ctrl-C. In another terminal:", ""), *((line, "bold") for line in lines)])
     try:
+        _show([("It serves until Ctrl-C. In another terminal:", ""), *((line, "bold") for line in lines)])
         while True:  # in steps: Ctrl-C may reach another thread, and then wakes nobody here
             time.sleep(0.2)
     except KeyboardInterrupt:

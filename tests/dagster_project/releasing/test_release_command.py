@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -161,4 +161,21 @@ def test_a_rehearsal_on_a_hub_of_ones_own(place: Place) -> None:
     assert (place.store / "rehearsal_hub").is_dir()
     assert place.records.read() == []
     assert not (place.store / "dagster").exists()
-    assert json.dumps(rows) not in done.stdout
+
+
+def test_a_rehearsal_serves_until_ctrl_c(place: Place) -> None:
+    arguments = [sys.executable, "-c", CLI, "release", "sums", "--rehearse-hub", "--serve"]
+    with subprocess.Popen(arguments, cwd=place.folder, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stderr is not None
+        shown = []
+        while not any(line.startswith("python ") for line in shown):
+            line = child.stderr.readline()
+            assert line, shown
+            shown.append(line)
+        child.send_signal(signal.SIGINT)
+        rest = child.stderr.read()
+    assert child.returncode == 0
+    assert "Stopped." in rest
+    export, load = shown[-2:]
+    assert export.startswith("export HF_ENDPOINT=http://127.0.0.1:")
+    assert "load_dataset('rehearsal/sums', revision='v1.0.0')" in load
