@@ -192,10 +192,13 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Built]:
 
 @pytest.fixture
 def changing(first: tuple[Project, Built]) -> Iterator[tuple[Project, Built]]:
-    """The same project, whose recipe is what it was again after the test; its store only grows."""
+    """The same project, whose recipe and environment are what they were after the test; its store only grows."""
     project, built = first
     kept = project.folder / "kept"
+    environment = Environment.load(project.store.root, NAME, PROFILE).file
+    before = environment.read_bytes()
     shutil.copytree(project.recipe, kept)
     yield project, built
     shutil.rmtree(project.recipe)
     kept.rename(project.recipe)
+    environment.write_bytes(before)
