@@ -96,8 +96,8 @@ def measure(root: Path, rows: int) -> None:
     stay = len(grown.items() & first.items())
     console.print(f"1 % more rows: {stay} of {len(first)} Parquet files have the bytes of the first release")
     console.print(
-        f"bound: the same files hashed in {hashed:.1f} s, copied in {copied:.1f} s, forced to disk in {forced:.1f} s; "
-        f"first release / (hashed and copied) {seconds / (hashed + copied):.1f}"
+        f"bound: the same files hashed {hashed:.1f} s, copied {copied:.1f} s, forced to disk {forced:.1f} s; "
+        f"first release / (hashed + copied) {seconds / (hashed + copied):.1f}"
     )
     for what, argument in (("secrets looked for in", "--scan"), ("compared with", "--compare")):
         found = child(argument, root / "first", root / "more")
