@@ -2,12 +2,16 @@
 
 Text is read in pieces of a megabyte. Parquet is read by DuckDB, one query a file, all text columns of a row as one
 text: a million rows of 620 bytes take 4 s on two cores. In rows of the dataset only secrets are looked for, since a
-model may write a path as text; names and settings beside them (provenance) must hold no path either.
+model may write a path as text; names and settings beside them (provenance) must hold no path either. Markdown
+escapes what it would act on with a backslash, and JSON escapes quotes: both are looked at as a reader sees them too.
 """
 
 from __future__ import annotations
 
 import gzip
+import html
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +36,9 @@ _ROWS = (".jsonl", ".ndjson", ".json", ".csv", ".gz")
 """Endings of bundled files that hold rows."""
 
 _RECIPE = "recipe/"
+
+_ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
+"""What Markdown shows without the backslash before it."""
 
 _PIECE = 1 << 20
 _OVERLAP = 1 << 10
@@ -62,7 +69,7 @@ def scan_folder(session: duckdb.DuckDBPyConnection, folder: Path, secrets: Seque
         ReleaseError: A file cannot be read.
     """
     found: list[Finding] = []
-    given = tuple(dict.fromkeys(value for value in secrets if value))
+    given = _as_written(secrets)
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         path = file.relative_to(folder).as_posix()
         try:
@@ -72,6 +79,12 @@ def scan_folder(session: duckdb.DuckDBPyConnection, folder: Path, secrets: Seque
             what = f"it cannot be looked through: {str(error).splitlines()[0][:200]}"
             raise ReleaseError(what, where=path, fix="Build the release again") from error
     return found
+
+
+def _as_written(secrets: Sequence[str]) -> tuple[str, ...]:
+    """Each value, and as JSON writes it."""
+    forms = [[value, *(json.dumps(value, ensure_ascii=way)[1:-1] for way in (True, False))] for value in secrets]
+    return tuple(dict.fromkeys(form for each in forms for form in each if form))
 
 
 # -- text ------------------------------------------------------------------------------------------------------------
@@ -85,22 +98,30 @@ def _text(file: Path, path: str, given: Sequence[str]) -> list[Finding]:
 
     is_zipped = file.suffix == ".gz"
     with gzip.open(file, "rb") if is_zipped else file.open("rb") as handle:
-        return [Finding(path, what, f"line {line:,}") for what, line in _lines(handle, look)]
+        is_markdown = path.endswith(".md")
+        return [Finding(path, what, f"line {line:,}") for what, line in _lines(handle, look, is_markdown=is_markdown)]
 
 
-def _lines(handle: IO[bytes] | gzip.GzipFile, look: Look) -> list[tuple[str, int]]:
+def _lines(handle: IO[bytes] | gzip.GzipFile, look: Look, *, is_markdown: bool) -> list[tuple[str, int]]:
     """(what, line) of each finding, each once a line, in pieces that overlap."""
     found: dict[tuple[str, int], None] = {}
     tail, first_line = b"", 1
     while (piece := handle.read(_PIECE)) and len(found) < MOST:
         whole = tail + piece
         text = whole.decode("utf-8", "replace")
-        for what, at in look(text):
-            if at or not tail:  # what begins where the overlap does was seen in the piece before, with what precedes it
-                found[what, first_line + text.count("\n", 0, at + 1)] = None
+        for shown in (text, _as_shown(text)) if is_markdown else (text,):
+            for what, at in look(shown):
+                # What begins where the overlap does was seen in the piece before, with what precedes it.
+                if at or not tail:
+                    found[what, first_line + shown.count("\n", 0, at + 1)] = None
         tail = whole[-_OVERLAP:]
         first_line += whole.count(b"\n", 0, len(whole) - len(tail))
     return list(found)[:MOST]
+
+
+def _as_shown(text: str) -> str:
+    """Markdown without its backslashes and entities, as many lines long."""
+    return html.unescape(_ESCAPED.sub(r"\1", text))
 
 
 # -- Parquet ---------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from resources.identity import hash_json
 from resources.sql import open_session
 from resources.store.layout import read_json, write_json
 
-SCAN_FORMAT = 1
+SCAN_FORMAT = 2
 """Raised when a scan finds other things: everything is then scanned again."""
 
 MIN_SECRET = 8

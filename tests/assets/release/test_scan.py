@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from assets.release.private import GIVEN_WORDS, PATH_WORDS, is_private, paths_in, secrets_in
+from assets.release.public import inline
 from assets.release.scan import MOST, Finding, scan_folder
 from resources.errors import ReleaseError
 from resources.sql import open_session
@@ -215,3 +217,33 @@ def test_where_it_begins() -> None:
         ("a token of the Hugging Face Hub", 42),
     ]
     assert list(paths_in("/home/me/x\n/home/me/y")) == [(PATH_WORDS, 0), (PATH_WORDS, 10)]
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+@pytest.mark.parametrize("written", [inline, _code, str])
+@pytest.mark.parametrize("secret", [*SECRETS, "k9Zt_not*for#you&<41>"])
+def test_markdown_is_read_as_it_is_shown(folder: Path, scan: Scan, secret: str, written: Callable[[str], str]) -> None:
+    (folder / "CHANGELOG.md").write_text(f"# Changelog\n\n{written(f'see {secret} there')}\n")
+    found = scan("k9Zt_not*for#you&<41>")
+    assert {(finding.path, finding.place) for finding in found} == {("CHANGELOG.md", "line 3")}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_markdown_hides_no_path(folder: Path, scan: Scan, path: str) -> None:
+    (folder / "README.md").write_text(inline(path))
+    assert [finding.what for finding in scan()] == [PATH_WORDS]
+
+
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_json_hides_no_secret(folder: Path, scan: Scan, is_ascii: bool) -> None:
+    secret = 'k9"Zt\\f\u00fcr-41'
+    text = json.dumps({"settings": secret}, ensure_ascii=is_ascii)
+    (folder / "BUILD.json").write_text(text)
+    _parquet(folder / "provenance" / "train.parquet", sampling=[text])
+    assert [(f.path, f.what) for f in scan(secret)] == [
+        ("BUILD.json", GIVEN_WORDS),
+        ("provenance/train.parquet", GIVEN_WORDS),
+    ]
