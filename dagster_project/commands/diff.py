@@ -83,6 +83,9 @@ def surroundings(name: str | None, profile: str | None, *, is_needed: bool) -> t
             raise
         return None, None
     store = Store(project.store)
+    publishing = [recipe for recipe in project.recipes.values() if recipe.publishing]
+    if name is None and len(project.recipes) > 1 and len(publishing) == 1:
+        return publishing[0], store
     if name is None and len(project.recipes) != 1 and not is_needed:
         return None, store
     return recipe_of(project, name), store

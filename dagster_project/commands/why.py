@@ -55,7 +55,10 @@ def _shelf(where: str | None, profile: str | None) -> Shelf:
     is_name = where is None or not (Number.of_tag(where) or "/" in where or "@" in where or is_release(Path(where)))
     if is_name:
         project = project_of(profile, where)
-        return _of_recipe(recipe_of(project, where), Store(project.store))
+        store = Store(project.store)
+        built = [r for r in project.recipes.values() if Environment.load(store.root, r.name, r.profile).stages]
+        recipe = built[0] if where is None and len(built) == 1 else recipe_of(project, where)
+        return _of_recipe(recipe, store)
     recipe, store = surroundings(None, profile, is_needed=False)
     named = find_release(str(where), recipe, store)
     return shelf_of(named.name, named.release, store)

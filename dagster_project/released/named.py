@@ -59,7 +59,7 @@ def find_release(what: str, recipe: Recipe | None, store: Store | None) -> Named
 
     if is_release(Path(what).expanduser()):
         return Named(what, read_release(Path(what).expanduser()))
-    words = _of_recipe(what, recipe) if Number.of_tag(what) else what.removeprefix(_PREFIX)
+    words = _of_recipe(what, recipe, store) if Number.of_tag(what) else what.removeprefix(_PREFIX)
     repository, _, tag = words.rpartition("@")
     kept = _recorded(store, repository, tag) if store is not None and repository else None
     if kept is None:
@@ -67,17 +67,30 @@ def find_release(what: str, recipe: Recipe | None, store: Store | None) -> Named
     return Named(what, read_release(kept))
 
 
-def _of_recipe(tag: str, recipe: Recipe | None) -> str:
-    """``ORG/NAME@TAG`` of the repository that the recipe's profile names."""
+def _of_recipe(tag: str, recipe: Recipe | None, store: Store | None) -> str:
+    """``ORG/NAME@TAG`` of the repository that the recipe's profile names, or that releases of this tag went to."""
     publishing = recipe.publishing if recipe is not None else None
-    if recipe is None or publishing is None:
-        whose = f"{recipe.name} ({recipe.profile})" if recipe is not None else "no recipe"
-        raise FileError(
-            f"{tag} is a tag, and {whose} says no repository that it could be of",
-            where=tag,
-            fix="Write `publish:` into the profile, name the recipe with --recipe, or write ORG/NAME@TAG",
-        )
-    return f"{publishing.folder or publishing.repository}@{tag}"
+    if publishing is not None:
+        return f"{publishing.folder or publishing.repository}@{tag}"
+    known = _repositories_of(tag, recipe, store) if store is not None else []
+    if len(known) == 1:
+        return f"{known[0]}@{tag}"
+    if known:
+        what = f"{tag} is a tag of several repositories: {', '.join(known)}"
+        raise FileError(what, where=tag, fix=f"Write the repository too: {known[0]}@{tag}")
+    whose = f"{recipe.name} ({recipe.profile})" if recipe is not None else "no recipe is named that"
+    raise FileError(
+        f"{tag} is a tag, and {whose} says no repository that it could be of",
+        where=tag,
+        fix="Write `publish:` into the profile, name the recipe with --recipe, or write ORG/NAME@TAG",
+    )
+
+
+def _repositories_of(tag: str, recipe: Recipe | None, store: Store) -> list[str]:
+    """Repositories that got a release of this number from here."""
+    number = str(Number.of_tag(tag))
+    files = Records(store.root, recipe.name, recipe.profile).read() if recipe else _records(store)
+    return sorted({release.repository for release in files if release.number.removeprefix("v") == number})
 
 
 def _recorded(store: Store, repository: str, tag: str) -> Path | None:

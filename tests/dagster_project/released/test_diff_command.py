@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,13 @@ def test_a_tag_that_was_released_from_here_is_read_from_the_store(first: tuple[P
         version=version.version, state="released", versions={"release": [version.kind, version.version]},
     )  # fmt: skip
     Records(project.store.root, NAME, PROFILE).add(record)
-    for words in ("someone/data@v1.2.0", "hf://datasets/someone/data@v1.2.0"):
+    for words in ("someone/data@v1.2.0", "hf://datasets/someone/data@v1.2.0", "v1.2.0"):
         named = find_release(words, None, project.store)
         assert named.release.folder == built.release.folder.resolve()
-    with pytest.raises(FileError, match="is a tag"):
+    with pytest.raises(FileError, match="v1.3.0 is a tag, and no recipe is named"):
+        find_release("v1.3.0", None, project.store)
+    Records(project.store.root, NAME, "other").add(replace(record, repository="someone/other"))
+    with pytest.raises(FileError, match="v1.2.0 is a tag of several repositories: someone/data, someone/other"):
         find_release("v1.2.0", None, project.store)
 
 
