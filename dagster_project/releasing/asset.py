@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 RETRIES = 2
 RETRY_S = 60
-"""A Hub that cannot be reached now may be there a minute later. The plan is then made anew."""
+"""A Hub that cannot be reached now may be there a minute later. The plan is then made anew; one that a command made
+cannot be, and the person before it tries again."""
 
 
 class PublishConfig(dg.Config):
@@ -119,7 +120,7 @@ def _asset(recipe: Recipe, publishing: Publishing, prepared: Prepared | None) ->
             dg.AssetCheckSpec(name=check_name(name), asset=key, description=title) for name, title in QUESTIONS.items()
         ],
         required_resource_keys={"builds"},
-        retry_policy=dg.RetryPolicy(max_retries=RETRIES, delay=RETRY_S),
+        retry_policy=None if prepared else dg.RetryPolicy(max_retries=RETRIES, delay=RETRY_S),
     )
     def published(context: dg.AssetExecutionContext, config: PublishConfig) -> Iterator[Any]:
         from dagster_project.releasing.publish import publish

@@ -1,4 +1,7 @@
-"""The release that the next one is compared with: its folder from the store, or downloaded."""
+"""The release that the next one is compared with: its folder from the store, or downloaded.
+
+Anybody who may write can make a tag that looks like a release. The base is the newest whose card says that it is one.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from pathlib import Path
 
 from assets.release.numbering import Number
 from dagster_project.releasing.record import Records
-from dagster_project.releasing.state import RepositoryState
+from dagster_project.releasing.state import RepositoryState, read_release_stamp
 from dagster_project.running.workspace import Workspace
 from resources.errors import StoreError
 from resources.hub.repository import Repository
+
+MOST_TAGS = 100
+"""Tags whose cards are looked at, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Base:
 
 def find_base(workspace: Workspace, repository: Repository, state: RepositoryState) -> Base | None:
     """The newest release; None before the first. Raises HubError if it must be downloaded and cannot."""
-    number = state.newest
+    number = state.untagged or _newest(repository, state)
     if number is None:
         return None
     commit = state.revision(number)
@@ -34,6 +40,16 @@ def find_base(workspace: Workspace, repository: Repository, state: RepositorySta
     if folder is not None:
         return Base(number, commit, folder, is_local=True)
     return Base(number, commit, repository.download(commit), is_local=False)
+
+
+def _newest(repository: Repository, state: RepositoryState) -> Number | None:
+    """The highest tag whose card has the stamp of this number."""
+    numbers = sorted((number for tag in state.tags if (number := Number.of_tag(tag))), reverse=True)
+    for number in numbers[:MOST_TAGS]:
+        stamp = read_release_stamp(repository, state.revision(number))
+        if stamp is not None and stamp.version == number:
+            return number
+    return None
 
 
 def _recorded(workspace: Workspace, repository: str, commit: str) -> Path | None:

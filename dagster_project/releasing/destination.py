@@ -42,11 +42,21 @@ def with_destination(recipe: Recipe, to: str | None, *, is_pull_request: bool = 
 
 def _said(recipe: Recipe, to: str) -> Publishing:
     if to.startswith(_PATH_STARTS):
-        return Publishing(recipe.place, folder=Path(to).expanduser().absolute())
+        return Publishing(recipe.place, folder=_folder(to))
     if not _REPOSITORY.fullmatch(to):
         fix = "Write a repository as ORG/NAME, and a folder with / . or ~ at its beginning"
         raise ReleaseError(f"{to!r} is neither a repository nor a folder", where="--to", fix=fix)
     return Publishing(recipe.place, repository=to)
+
+
+def _folder(path: str) -> Path:
+    """A folder as its records name it: absolute, without ``..``. Raises ReleaseError for no path at all."""
+    try:
+        path.encode()
+        return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - Path.resolve would follow links
+    except (RuntimeError, UnicodeEncodeError) as error:
+        why = "it is no text" if isinstance(error, UnicodeEncodeError) else "nobody has this home"
+        raise ReleaseError(f"{path!r} is no folder: {why}", where="--to", fix="Write the path of a folder") from error
 
 
 def open_destination(publishing: Publishing) -> Repository:

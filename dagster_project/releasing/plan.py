@@ -20,14 +20,15 @@ from dagster_project.releasing.built import CARD, CHANGELOG, BuiltFolder, read_b
 from dagster_project.releasing.files import FilePlan, has_same_files, plan_files
 from dagster_project.releasing.gate import Gate, verdict
 from dagster_project.releasing.gate_content import ask_contamination, ask_licences, ask_secrets, ask_sources
-from dagster_project.releasing.gate_repository import ask_number, ask_repository, ask_schema, step_between
+from dagster_project.releasing.gate_repository import ask_lost, ask_number, ask_repository, ask_schema, step_between
 from dagster_project.releasing.gate_stages import ask_checks, ask_current, ask_funnel, ask_whole, version_of
 from dagster_project.releasing.record import Records
 from dagster_project.releasing.state import RepositoryState, read_release_stamp, read_state
 from dagster_project.releasing.steps import Computed, step_of
 from dagster_project.releasing.wishes import Wishes
 from dagster_project.running.workspace import Workspace
-from resources.hub.repository import Repository
+from resources.errors import ReleaseError
+from resources.hub.repository import RemoteFile, Repository
 
 Kind = Literal["release", "tag", "nothing", "waiting"]
 """release: a commit and a tag. tag: the commit is there, its tag is not. nothing: the repository has this release.
@@ -97,37 +98,58 @@ def make_release_plan(
         say: Told what takes time.
 
     Raises:
-        ReleaseError: Nothing is built, or the published card cannot be read.
+        ReleaseError: Nothing is built, the published card cannot be read, or the repository is a folder in the store.
         HubError: The repository cannot be looked at.
     """
     wishes = Wishes(step, number, is_pull_request, note, is_again)
+    _check_place(workspace, repository.name)
     built = read_built(workspace)
     say("looking at the repository")
     state = read_state(repository)
-    if settled := _settled(workspace, state, built, wishes):
+    if settled := _settled(workspace, repository, state, built, wishes):
         return settled
     return _release(workspace, repository, state, built, wishes, environment, say)
 
 
-def _settled(workspace: Workspace, state: RepositoryState, built: BuiltFolder, wishes: Wishes) -> ReleasePlan | None:
+def _check_place(workspace: Workspace, name: str) -> None:
+    place = Path(name)
+    if place.is_absolute() and place.resolve().is_relative_to(workspace.root.resolve()):
+        what = "the folder lies in the store, where `mathloom clean` would remove it"
+        raise ReleaseError(what, where=name, fix=f"Name a folder outside {workspace.root}")
+
+
+def _settled(
+    workspace: Workspace, repository: Repository, state: RepositoryState, built: BuiltFolder, wishes: Wishes
+) -> ReleasePlan | None:
     """The plan, if no commit is needed: the repository has this content, or is asked for it already."""
-    stamp = state.stamp
-    is_there = (
-        stamp is not None
-        and (stamp.digest, stamp.card) == (built.digest, built.card_hash)
-        and has_same_files(built, state.files)
-    )
-    if is_there and stamp is not None:
+    if state.stamp is not None and _is_built(state.stamp, state.files, built):
+        number = state.stamp.version
         if state.untagged:
             why = "the repository has this release, committed and not yet tagged"
-            return _quiet(workspace, state, built, "tag", stamp.version, why, Gate([]))
-        why = "rows, files and card are those of the last release"
-        return _quiet(workspace, state, built, "nothing", stamp.version, why)
+            return _quiet(workspace, state, built, "tag", number, why, Gate([]))
+        if _is_tagged(repository, state, number, built):
+            return _quiet(
+                workspace, state, built, "nothing", number, "rows, files and card are those of the last release"
+            )
     waiting = _waiting(workspace, state, built) if wishes.is_pull_request and not wishes.is_again else None
     if waiting is None:
         return None
     plan = _quiet(workspace, state, built, "waiting", waiting[1], "a pull request with this content is open")
     return replace(plan, is_pull_request=True, pull_request=waiting[0])
+
+
+def _is_built(stamp: Stamp | None, files: Mapping[str, RemoteFile], built: BuiltFolder) -> bool:
+    """Whether a revision with this stamp and these files is what is built."""
+    said = (stamp.digest, stamp.card) if stamp else None
+    return said == (built.digest, built.card_hash) and has_same_files(built, files)
+
+
+def _is_tagged(repository: Repository, state: RepositoryState, number: Number, built: BuiltFolder) -> bool:
+    """Whether the tag of ``number`` names this content: somebody else may have made it, or committed since."""
+    commit = state.tags.get(number.tag)
+    if commit is None or commit == state.head:
+        return commit is not None
+    return _is_built(read_release_stamp(repository, commit), repository.files(commit), built)
 
 
 def _quiet(
@@ -157,11 +179,17 @@ def _quiet(
 
 def _waiting(workspace: Workspace, state: RepositoryState, built: BuiltFolder) -> tuple[str, Number] | None:
     """Address and number of the pull request that was opened for this content, on this head."""
-    records = Records(workspace.root, workspace.recipe.name, workspace.environment_name).of(state.name)
-    last = records[-1] if records else None
-    if last is None or last.state != "pull request" or (last.digest, last.card) != (built.digest, built.card_hash):
-        return None
-    return (last.url, Number.of_tag(f"v{last.number}") or FIRST) if last.parent == (state.head or "") else None
+    # The Hub makes a commit with a repository, of which a first release knew nothing.
+    parents = {state.head or "", *([] if state.files else [""])}
+    wanted = ("pull request", built.digest, built.card_hash)
+    for asked in reversed(_records(workspace).of(state.name)):
+        if (asked.state, asked.digest, asked.card) == wanted and asked.parent in parents:
+            return asked.url, Number.of_tag(f"v{asked.number}") or FIRST
+    return None
+
+
+def _records(workspace: Workspace) -> Records:
+    return Records(workspace.root, workspace.recipe.name, workspace.environment_name)
 
 
 def _release(
@@ -199,7 +227,12 @@ def _release(
             verdict("number", lambda: ask_number(state, number, computed.step)),
             verdict(
                 "repository",
-                lambda: ask_repository(repository, state, built, recipe.name, is_again=wishes.is_again),
+                lambda: [
+                    *ask_lost(state, _records(workspace)),
+                    *ask_repository(
+                        repository, state, built, recipe.name, is_ours=base is not None, is_again=wishes.is_again
+                    ),
+                ],
             ),
         ]
     )
@@ -241,6 +274,8 @@ def _difference(workspace: Workspace, base: Base, built: BuiltFolder, say: Say) 
 def _computed(
     state: RepositoryState, stamp: Stamp | None, built: BuiltFolder, difference: Difference | None
 ) -> Computed:
+    if difference is None and state.newest is not None:
+        return Computed(Step.MAJOR, ("no tag of it is a release of ours, so nobody can tell what changed",))
     if difference is None:
         return Computed(Step.NONE, ("the first release",))
     is_new = stamp is None or stamp.digest != built.digest

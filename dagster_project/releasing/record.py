@@ -6,14 +6,16 @@ compares with a folder that is there instead of a download. A repository needs n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from resources.errors import StoreError
-from resources.store.layout import read_json, write_json
+from resources.store.layout import read_json, store_errors, write_json
 
 FORMAT = 1
 
@@ -49,23 +51,44 @@ class Records:
 
     def read(self) -> list[Recorded]:
         """Oldest first. Raises StoreError if the file is of another format."""
-        found: Mapping[str, Any] = read_json(self.file) or {"format": FORMAT, "releases": []}
-        if found.get("format") != FORMAT:
-            raise StoreError(
-                f"the record of releases has format {found.get('format')!r}; this mathloom reads {FORMAT}",
-                where=str(self.file),
-                fix="Install the mathloom that wrote it, or move the file away",
-            )
-        return [Recorded(**release) for release in found["releases"]]
+        found: Any = read_json(self.file)
+        if found is None:
+            return []
+        said = found.get("format") if isinstance(found, Mapping) else None
+        if said != FORMAT:
+            raise self._unreadable(f"the record of releases has format {said!r}; this mathloom reads {FORMAT}")
+        try:
+            return [Recorded(**release) for release in found["releases"]]
+        except (KeyError, TypeError) as error:
+            raise self._unreadable(f"the record of releases cannot be read ({error})") from error
 
     def add(self, release: Recorded) -> None:
-        """Append one; nothing happens if it is there already."""
-        known = self.read()
-        if any((r.repository, r.commit, r.state) == (release.repository, release.commit, release.state) for r in known):
-            return
-        stamped = {**asdict(release), "at": release.at or datetime.now(UTC).isoformat(timespec="seconds")}
-        write_json(self.file, {"format": FORMAT, "releases": [*(asdict(r) for r in known), stamped]})
+        """Append one; nothing happens if it is there already. Of two processes one waits for the other."""
+        with self._lock():
+            known = self.read()
+            if any(_same(known_release, release) for known_release in known):
+                return
+            stamped = {**asdict(release), "at": release.at or datetime.now(UTC).isoformat(timespec="seconds")}
+            write_json(self.file, {"format": FORMAT, "releases": [*(asdict(r) for r in known), stamped]})
 
     def of(self, repository: str) -> list[Recorded]:
         """Releases into one repository, oldest first."""
         return [release for release in self.read() if release.repository == repository]
+
+    def _unreadable(self, what: str) -> StoreError:
+        fix = "Install the mathloom that wrote it, or move the file away"
+        return StoreError(what, where=str(self.file), fix=fix)
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        path = self.file.with_name(f"{self.file.stem}.lock")
+        with store_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = path.open("a")
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+def _same(one: Recorded, other: Recorded) -> bool:
+    return (one.repository, one.commit, one.state) == (other.repository, other.commit, other.state)

@@ -21,7 +21,7 @@ from dagster_project.releasing.publish import Published
 from dagster_project.releasing.record import Recorded, Records
 from dagster_project.releasing.state import RepositoryState, read_state
 from resources.errors import ReleaseError
-from resources.hub.repository import Change, RemoteFile, Repository
+from resources.hub.repository import Change, Committed, RemoteFile, Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class RevertPlan:
     entry: str
     finishes: Number | None = None
     """A release that the head carries without its tag: it is tagged first, and then taken back."""
+    is_committed: bool = False
+    """The head is this very revert, killed before its tag."""
 
 
 def make_revert_plan(repository: Repository, tag: str, *, note: str | None = None) -> RevertPlan:
@@ -62,12 +64,12 @@ def make_revert_plan(repository: Repository, tag: str, *, note: str | None = Non
     copy, delete = _copies(state, old, restores)
     is_same = state.stamp is not None and (state.stamp.digest, state.stamp.card) == (stamp.digest, stamp.card)
     if is_same and not copy and not delete:
-        raise ReleaseError(
-            f"the repository has the content of {tag} already", where=state.name, fix="Name an older release"
-        )
+        return _committed(state, restores, stamp, note)
     number = newest.after(Step.MINOR)
-    words = [f"Takes back {newest.tag}: the content is that of {tag} again."]
-    entry = changelog.entry(number, None, step=Step.MINOR, notes=[*words, *([note] if note else [])])
+    if Number.of_tag(number.tag) is None:
+        what = f"{number.tag} is larger than a number of a release can be"
+        raise ReleaseError(what, where=state.name, fix="Build that content again, and release it with --step major")
+    entry = _entry(number, newest, restores, note)
     whole = changelog.with_entry(state.changelog, entry)
     decorated = decorate(
         card,
@@ -83,6 +85,22 @@ def make_revert_plan(repository: Repository, tag: str, *, note: str | None = Non
     return RevertPlan(state.name, state, number, restores, newest, stamp, change, entry, state.untagged)
 
 
+def _committed(state: RepositoryState, restores: Number, stamp: Stamp, note: str | None) -> RevertPlan:
+    """The plan if the head has the content already: only a tag can be missing."""
+    number, head = state.untagged, state.stamp
+    if number is None or head is None or head.reverts is None or head.restores != restores:
+        raise ReleaseError(
+            f"the repository has the content of {restores.tag} already", where=state.name, fix="Name an older release"
+        )
+    entry = _entry(number, head.reverts, restores, note)
+    return RevertPlan(state.name, state, number, restores, head.reverts, stamp, Change(), entry, is_committed=True)
+
+
+def _entry(number: Number, reverts: Number, restores: Number, note: str | None) -> str:
+    words = f"Takes back {reverts.tag}: the content is that of {restores.tag} again."
+    return changelog.entry(number, None, step=Step.MINOR, notes=[words, *([note] if note else [])])
+
+
 def revert(plan: RevertPlan, repository: Repository, *, records: Records | None = None, say: Say) -> Published:
     """Do it. Raises HubError if the repository has moved since the plan."""
     started = time.monotonic()
@@ -90,9 +108,12 @@ def revert(plan: RevertPlan, repository: Repository, *, records: Records | None 
     if plan.finishes is not None and head is not None:
         say(f"tagging {plan.finishes.tag}, which was committed before")
         repository.tag(plan.finishes.tag, head, f"Release {plan.finishes.tag}")
-    say(f"copying {len(plan.change.copy)} file(s)")
     message = f"Release {plan.number.tag}: revert to {plan.restores.tag}"
-    done = repository.commit(plan.change, parent=head, message=message)
+    if plan.is_committed and head is not None:
+        done = Committed(head)
+    else:
+        say(f"copying {len(plan.change.copy)} file(s)")
+        done = repository.commit(plan.change, parent=head, message=message)
     say(f"tagging {plan.number.tag}")
     repository.tag(plan.number.tag, done.commit, message)
     url = repository.url(plan.number.tag)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from assets.release.decoration import Stamp, read_stamp
+from assets.release.decoration import Stamp, read_stamp, release_digest
 from assets.release.numbering import Number, latest
 from dagster_project.releasing.built import CARD, CHANGELOG
+from dagster_project.releasing.files import is_ours
+from resources.errors import ReleaseError
 from resources.hub.repository import RemoteFile, Repository
 
 
@@ -25,6 +28,8 @@ class RepositoryState:
     """README.md of the head: ours, or somebody's."""
     changelog: str | None = None
     stamp: Stamp | None = None
+    is_whole: bool = True
+    """Whether the files of the head are those that its stamp names. Looked at only where the head has no tag."""
 
     @property
     def latest(self) -> Number | None:
@@ -33,10 +38,15 @@ class RepositoryState:
 
     @property
     def untagged(self) -> Number | None:
-        """The release that the head carries without its tag.
+        """The release that the head carries, whole and without its tag.
 
         Its command was killed in between, or a pull request was merged.
         """
+        return self.claimed if self.is_whole else None
+
+    @property
+    def claimed(self) -> Number | None:
+        """The release without a tag that the card of the head names. Its files may have been changed by hand since."""
         number = self.stamp.version if self.stamp else None
         if number is None or number.tag in self.tags:
             return None
@@ -59,12 +69,12 @@ class RepositoryState:
 
 
 def read_state(repository: Repository) -> RepositoryState:
-    """Look at ``repository``. Raises HubError."""
+    """Look at ``repository``. Raises HubError, and ReleaseError if the card of its head cannot be read."""
     head = repository.head()
     if head is None:
-        return RepositoryState(repository.name, None)
+        return RepositoryState(repository.name, None, tags=repository.tags())
     card = _text(repository.read(head, CARD))
-    return RepositoryState(
+    state = RepositoryState(
         name=repository.name,
         head=head,
         tags=repository.tags(),
@@ -73,12 +83,27 @@ def read_state(repository: Repository) -> RepositoryState:
         changelog=_text(repository.read(head, CHANGELOG)),
         stamp=read_stamp(card) if card is not None else None,
     )
+    if state.claimed and state.stamp:
+        return replace(state, is_whole=_digest(repository, head, state.files) == state.stamp.digest)
+    return state
 
 
 def read_release_stamp(repository: Repository, revision: str) -> Stamp | None:
-    """The stamp of one revision; None if it has none."""
+    """The stamp of a tag or commit; None if it has none, or none that can be read: nobody can mend an old card."""
     card = _text(repository.read(revision, CARD))
-    return read_stamp(card) if card is not None else None
+    try:
+        return read_stamp(card) if card is not None else None
+    except ReleaseError:
+        return None
+
+
+def _digest(repository: Repository, revision: str, files: Mapping[str, RemoteFile]) -> str:
+    """Of what a revision holds. Small files whose place knows only git's hash are read."""
+    hashes = {}
+    for path, file in files.items():
+        if is_ours(path):
+            hashes[path] = file.sha256 or hashlib.sha256(repository.read(revision, path) or b"").hexdigest()
+    return release_digest(hashes)
 
 
 def _text(content: bytes | None) -> str | None:

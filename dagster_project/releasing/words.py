@@ -85,6 +85,8 @@ def revert_lines(plan: RevertPlan) -> list[Line]:
     lines: list[Line] = [(plan.repository, "bold")]
     lines += _part("release", [(f"{plan.reverts.tag} -> {plan.number.tag} (minor), a revert", "bold")])
     lines += _part("content", [(f"that of {plan.restores.tag}", "")])
+    if plan.is_committed:
+        return lines + _part("files", [("none: it is committed, and its tag is missing", "")])
     texts = sum(len(content) for content in change.put.values() if isinstance(content, bytes))
     words = f"copy {len(change.copy)} inside the repository, remove {len(change.delete)}, send {size(texts)} of text"
     return lines + _part("files", [(words, "")])
@@ -131,7 +133,7 @@ def _number(plan: ReleasePlan) -> str:
     if plan.kind == "nothing":
         return f"nothing new: {tag} is what is built"
     if plan.kind == "waiting":
-        return f"nothing new: {tag} waits as a pull request, {plan.pull_request}"
+        return f"nothing new: {tag} was asked for with {plan.pull_request}; if that is closed: --again"
     if plan.kind == "tag":
         return f"tag {tag}: its commit is there"
     how = "first release" if newest is None else _step(plan)

@@ -7,9 +7,10 @@ import pytest
 from assets.release.decoration import read_stamp
 from assets.release.numbering import Number
 from dagster_project.releasing.revert import make_revert_plan, revert
-from resources.errors import ReleaseError
+from resources.errors import HubError, ReleaseError
 from resources.hub.repository import MAIN
 from tests.dagster_project.releasing.place import Place
+from tests.dagster_project.releasing.test_publish import kill_before_the_tag
 
 
 def go_back(place: Place, tag: str = "v1.0.0") -> None:
@@ -76,6 +77,48 @@ def test_the_author_s_words_stay(twice: Place) -> None:
     twice.commit({"README.md": twice.read("README.md").replace(begin, f"{begin}Ours.\n").encode()})
     go_back(twice)
     assert "Ours." in twice.read("README.md", MAIN)
+
+
+def test_a_revert_that_was_killed_before_its_tag_is_given_again(twice: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object) -> None:
+        raise HubError("cut", where="test", fix="none")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(twice.repository, "tag", cut)
+        with pytest.raises(HubError, match="cut"):
+            go_back(twice)
+    head = twice.repository.head()
+    go_back(twice)
+    assert twice.repository.tags()["v1.2.0"] == twice.repository.head() == head
+    assert twice.records.read()[-1].number == "1.2.0"
+
+
+def test_a_release_without_its_tag_gets_it_before_it_is_reverted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.release()
+    place.become("rows")
+    kill_before_the_tag(place, monkeypatch)
+    go_back(place)
+    assert [str(number) for number in place.tags] == ["1.0.0", "1.1.0", "1.2.0"]
+
+
+def test_reverts_can_be_reverted(twice: Place) -> None:
+    go_back(twice)
+    go_back(twice, "v1.1.0")
+    assert [str(number) for number in twice.tags] == ["1.0.0", "1.1.0", "1.2.0", "1.3.0"]
+    assert twice.plan().kind == "nothing"
+    twice.become("first")
+    assert not twice.plan().gate.is_open
+
+
+def test_a_card_of_an_old_tag_that_nobody_can_read_does_not_stop_releases(twice: Place) -> None:
+    bad = {"README.md": b"---\n: : {[\n---\n"}
+    good = twice.read("README.md").encode()
+    twice.commit(bad)
+    twice.repository.tag("v1.1.5", str(twice.repository.head()), "by hand")
+    twice.commit({"README.md": good})
+    go_back(twice)
+    twice.become("other rows")
+    assert twice.plan().gate.is_open
 
 
 @pytest.mark.parametrize(
