@@ -5,6 +5,7 @@ Text is ours or escaped: the card and the changelog are written by ``assets/rele
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 
@@ -68,27 +69,28 @@ def row_numbers(plan: ReleasePlan) -> dict[str, int]:
     return shown
 
 
-def links(recipe: Recipe, versions: Mapping[str, Sequence[str]], instance: dg.DagsterInstance) -> dg.TableMetadataValue:
-    """One line an ancestor: its asset, the released version, and the run and event that materialised it."""
-    names = ("asset", "version", "run", "event")
-    records = []
+def links(recipe: Recipe, versions: Mapping[str, Sequence[str]], instance: dg.DagsterInstance) -> dg.MetadataValue:
+    """One line an ancestor, with links of the UI: to the materialisation of the released version, and to its run."""
+    lines = ["| asset | version | run |", "| --- | --- | --- |"]
     for stage, (_, version) in versions.items():
         key = dg.AssetKey(recipe.asset_path(stage))
-        run, event = _materialised(key, version, instance)
-        records.append(
-            dg.TableRecord({"asset": key.to_user_string(), "version": version[:40], "run": run, "event": event})
-        )
-    columns = [dg.TableColumn(name=name, type="string") for name in names]
-    return dg.MetadataValue.table(records=records, schema=dg.TableSchema(columns=columns))
+        found = _materialised(key, version, instance)
+        name, run = key.to_user_string(), ""
+        if found is not None:
+            page = quote("/".join(key.path))
+            name = f"[{name}](/assets/{page}?view=events&asOf={int(found.timestamp * 1000)})"
+            run = f"[{found.run_id[:8]}](/runs/{quote(found.run_id)})"
+        lines.append(f"| {name} | `{version[:12]}` | {run} |")
+    return dg.MetadataValue.md("\n".join(lines))
 
 
-def _materialised(key: dg.AssetKey, version: str, instance: dg.DagsterInstance) -> tuple[str, str]:
-    """Run and storage id of the newest materialisation of this very version; empty if the instance has none."""
+def _materialised(key: dg.AssetKey, version: str, instance: dg.DagsterInstance) -> dg.EventLogRecord | None:
+    """The newest materialisation of this very version; None if the instance has none."""
     for record in instance.fetch_materializations(key, limit=_SEARCHED).records:
         found = record.asset_materialization
         if found is not None and (found.tags or {}).get("dagster/data_version") == version[:40]:
-            return record.run_id, str(record.storage_id)
-    return "", ""
+            return record
+    return None
 
 
 def gate_results(gate: Gate) -> list[dg.AssetCheckResult]:
