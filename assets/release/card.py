@@ -13,6 +13,7 @@ from assets.release.card_making import checks, costs, funnel, generation, source
 from assets.release.card_plots import plots
 from assets.release.columns import MEANINGS
 from assets.release.contamination import CONFIG, section, table
+from assets.release.licences import clashes
 from assets.release.private import is_private
 from assets.release.public import fence, inline, name
 from assets.release.regions import CHANGELOG, OWN_WORDS, region, unmarked
@@ -39,18 +40,16 @@ _COMPARED = (
     "Test problems that another benchmark has, or that are worded so that neither shared words nor similarity lead to "
     "them, are still in it."
 )
-_ACCEPTED = {
-    "contamination": "The dataset was compared with no benchmark",
-    "licence": "A licence of what it was made from clashes with the declared one",
-}
-"""What the gate of releases would refuse and the recipe accepts -> what that means for readers."""
+_NO_BENCHMARK = "The dataset was compared with no benchmark"
+_NO_LICENCE = "It declares no licence"
+_CLASH = "A licence of what it was made from clashes with the declared one"
 
 _HINT = "<!-- What is written between the next two lines stays from release to release. -->"
 
 
 def render_card(facts: CardFacts) -> str:
     """The whole README.md, with a final newline."""
-    has_report = any(config.config == CONFIG for config in facts.configs)
+    report = [split for config in facts.configs if config.config == CONFIG for split in config.splits]
     before = [f"# {inline(facts.title)}", _summary(facts)]
     after = [
         _load(facts),
@@ -61,7 +60,7 @@ def render_card(facts: CardFacts) -> str:
         generation(facts),
         costs(facts),
         sources(facts),
-        section(facts.figures, facts.benchmarks, facts.repository, has_report),
+        section(facts.figures, facts.benchmarks, facts.repository, report),
         checks(facts),
         _example(facts),
         _limits(facts),
@@ -142,11 +141,21 @@ def _limits(facts: CardFacts) -> str:
 
 
 def _accepted(facts: CardFacts) -> list[str]:
-    """Waivers of the recipe, with the reason that it gives."""
+    """What the gate would refuse and the recipe accepts, with its reason. A waiver of nothing is not said."""
     accept = facts.release.get("accept") or {}
+    waived = [("contamination", _NO_BENCHMARK)] if not (facts.figures and facts.benchmarks) else []
+    waived += [("licence", said) for said in _clashing(facts)]
     return [
-        f"{said}. The author's reason: {inline(str(accept[w]), 2000)}" for w, said in _ACCEPTED.items() if w in accept
+        f"{said}. The author's reason: {inline(str(accept[what]), 2000)}" for what, said in waived if what in accept
     ]
+
+
+def _clashing(facts: CardFacts) -> list[str]:
+    sources = {source: pin.get("licence") for source, pin in facts.sources.items()}
+    models = {role: model.get("licence") for role, model in facts.models.items()}
+    declared = facts.release.get("licence")
+    refused = any(c.level == "refuse" for c in clashes(str(declared) if declared else None, sources, models))
+    return [*([] if declared else [_NO_LICENCE]), *([_CLASH] if refused else [])]
 
 
 def _citation(facts: CardFacts) -> str:

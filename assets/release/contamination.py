@@ -66,14 +66,16 @@ def read_figures(session: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return [scrub(dict(zip(columns.split(", "), row, strict=True))) for row in rows]
 
 
-def section(figures: Figures, benchmarks: Mapping[str, Mapping[str, Any]], repository: str, has_rows: bool) -> str:
+def section(
+    figures: Figures, benchmarks: Mapping[str, Mapping[str, Any]], repository: str, splits: Sequence[str]
+) -> str:
     """The section of the card; empty without figures.
 
     Args:
         figures: Rows of FIGURE.
         benchmarks: Name -> where it comes from, as in the context of a release.
         repository: The name that `load_dataset` takes.
-        has_rows: Whether the config has rows.
+        splits: Of the config; none if it has no rows.
     """
     if not figures:
         return ""
@@ -86,8 +88,8 @@ def section(figures: Figures, benchmarks: Mapping[str, Mapping[str, Any]], repos
         _pairs(figures),
         _calibration(figures),
     ]
-    if has_rows:
-        code = f'matches = load_dataset({repository!r}, "{CONFIG}")  # splits: removed, seeds'
+    if splits:
+        code = f'matches = load_dataset({repository!r}, "{CONFIG}")  # splits: {", ".join(splits)}'
         words = f"The config `{CONFIG}` lists each of them beside the benchmark problem, with what decided:"
         parts.append(f"{words}\n\n{fence(code, 'python')}")
     return "\n\n".join(part for part in parts if part)

@@ -118,7 +118,9 @@ def ask_secrets(
     What a version holds never changes, so it is looked through once: findings are remembered by its hash.
     """
     secrets = secrets_of(workspace.recipe, os.environ if environment is None else environment)
-    found = [*_findings(workspace, built, secrets), *_scan_texts(workspace, texts, secrets)]
+    # The built card is not what goes out: a release decorates it, and that one is looked through.
+    inside = [finding for finding in _findings(workspace, built, secrets) if finding.path not in texts]
+    found = [*inside, *_scan_texts(workspace, texts, secrets)]
     for path in dict.fromkeys(finding.path for finding in found):
         here = [finding for finding in found if finding.path == path]
         shown = ", ".join(f"{finding.what} ({finding.place})" for finding in here[:_SHOWN])

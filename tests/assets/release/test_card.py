@@ -146,6 +146,20 @@ def test_what_the_gate_was_told_to_accept_is_a_known_limit(world: World, release
     assert "clashes with the declared one" not in card
 
 
+def test_a_waiver_of_a_licence_is_said_where_there_is_a_clash(world: World, release: Release) -> None:
+    accept = {"licence": "They allowed it."}
+    source = {"hub": "org/x", "revision": "a" * 40, "licence": "CC-BY-ND-4.0"}
+    cases = [
+        ({"licence": "MIT"}, source, ["A licence of what it was made from clashes with the declared one"]),
+        ({"licence": "MIT"}, source | {"licence": "MIT"}, []),
+        ({}, source | {"licence": "MIT"}, ["It declares no licence"]),
+    ]
+    for declared, pin, said in cases:
+        world.context |= {"recipe": {"release": {"accept": accept, **declared}}, "sources": {"x": pin}}
+        lines = [line for line in release(world).card().splitlines() if "The author's reason" in line]
+        assert lines == [f"- {words}. The author's reason: They allowed it." for words in said]
+
+
 def test_models_with_licences_and_costs_with_prices(world: World, release: Release) -> None:
     price = {"currency": "USD", "source": "their page", "date": "2026-01-31"}
     price |= {"per_million_prompt_tokens": 0.5, "per_million_completion_tokens": 1.5}

@@ -129,3 +129,12 @@ def test_a_long_entry_is_cut_at_a_line_for_the_card() -> None:
     [shown] = newest(with_entry(None, entry(NUMBER, _difference(lines=lines), step=Step.MINOR)), 5)
     assert len(shown) < 4200
     assert shown.endswith("is in [CHANGELOG.md](CHANGELOG.md).")
+
+
+@pytest.mark.parametrize("place", ["problem", "old", "new", "detail"])
+def test_a_sample_with_a_path_in_any_of_its_texts_is_not_shown(place: str) -> None:
+    texts = {"problem": "Why?", "old": "a", "new": "b", "detail": "c"} | {place: "/home/me/x"}
+    sample = Sample("train", "changed", "id-1", "gsm8k", "seed", **{"detail": "", **texts})
+    shown = Sample("train", "changed", "id-2", "gsm8k", "seed", "", "Why not?", "a", "b")
+    text = entry(NUMBER, _difference(samples=[sample, shown]), step=Step.MINOR)
+    assert ("id-1" in text, "id-2" in text) == (False, True)

@@ -72,6 +72,17 @@ def compared(world: World) -> World:
     return world
 
 
+def test_the_card_names_the_splits_of_the_report_that_there_are(compared: World, release: Release) -> None:
+    assert "# splits: removed, seeds\n" in release(compared).card()
+    compared.contamination["contamination"].pop("report")
+    assert '"contamination")  # splits: seeds\n' in release(compared).card()
+
+
+def test_a_waiver_is_not_said_where_benchmarks_were_compared(compared: World, release: Release) -> None:
+    compared.context["recipe"] = {"release": {"accept": {"contamination": "There were none."}}}
+    assert "There were none" not in release(compared).card()
+
+
 def test_matches_are_a_config_of_the_release(compared: World, release: Release) -> None:
     released = release(compared)
     assert [row["problem"] for row in released.read("contamination", "removed")] == [HOSTILE, "Removed two?"]

@@ -107,7 +107,7 @@ def test_own_words_stay_with_every_letter() -> None:
 
 
 def test_a_revert_takes_own_words_of_today_and_keeps_the_hash_of_its_card() -> None:
-    old = _decorated()
+    old = _decorated().replace(region(OWN_WORDS), region(OWN_WORDS, "Of old."))
     main = _decorated(number=Number(1, 1, 0)).replace(region(OWN_WORDS), region(OWN_WORDS, "Today."))
     again = _decorated(old, previous=main, number=Number(1, 2, 0), reverts=Number(1, 1, 0), restores=FIRST)
     stamp = read_stamp(again)
@@ -117,7 +117,14 @@ def test_a_revert_takes_own_words_of_today_and_keeps_the_hash_of_its_card() -> N
         Number(1, 1, 0),
         FIRST,
     )
-    assert "Today." in again
+    assert read_region(again, OWN_WORDS, "") == "Today."
+
+
+def test_markers_in_a_changelog_by_hand_are_text() -> None:
+    changelog = f"# Changelog\n\n## v1.0.0\n\n{region(OWN_WORDS, 'Not own.')}\n<!-- changelog: end -->\n"
+    card = _decorated(changelog=changelog)
+    assert not read_region(card, OWN_WORDS, "")
+    assert "Not own." in (read_region(card, CHANGELOG, "") or "")
 
 
 def test_only_the_newest_five_changes_stand_in_the_card() -> None:

@@ -182,3 +182,10 @@ def test_every_family_is_of_canonical_names() -> None:
     for name in ("mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nd-4.0", "odbl"):
         assert family(canonical(name)) is not None
     assert family("llama2") is None
+
+
+@pytest.mark.parametrize("licence", ["CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "qwen-research"])
+def test_a_model_that_is_not_for_commerce(licence: str) -> None:
+    [clash] = clashes("Apache-2.0", {}, {"teacher": licence})
+    assert (clash.level, "forbids commercial use" in clash.what) == ("refuse", True)
+    assert clashes("CC-BY-NC-4.0", {}, {"teacher": licence}) == []

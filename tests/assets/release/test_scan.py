@@ -45,6 +45,7 @@ PATHS = [
     "C:\\\\Users\\\\me",
     "D:/Users/me/x",
     "file:///x",
+    "file://host/x",
     "=/var/folders/ab",
 ]
 HARMLESS = [
@@ -235,6 +236,18 @@ def test_markdown_is_read_as_it_is_shown(folder: Path, scan: Scan, secret: str, 
 def test_markdown_hides_no_path(folder: Path, scan: Scan, path: str) -> None:
     (folder / "README.md").write_text(inline(path))
     assert [finding.what for finding in scan()] == [PATH_WORDS]
+
+
+def test_each_line_with_a_secret_is_named(folder: Path, scan: Scan) -> None:
+    (folder / "README.md").write_text("a secret-1\nb\nc secret-1")
+    assert [f.place for f in scan("secret-1")] == ["line 1", "line 3"]
+
+
+@pytest.mark.parametrize("is_dictionary", [True, False])
+def test_columns_of_bytes_and_dictionaries(folder: Path, scan: Scan, is_dictionary: bool) -> None:
+    column = pa.array(["a", f"see {'hf_' + MIXED[:34]}"] if is_dictionary else [b"a", f"hf_{MIXED[:34]}".encode()])
+    _parquet(folder / "x.parquet", model=column.dictionary_encode() if is_dictionary else column)
+    assert [f.place for f in scan()] == ["row 1, column 'model'"]
 
 
 @pytest.mark.parametrize("is_ascii", [True, False])
