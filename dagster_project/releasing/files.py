@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dagster_project.releasing.built import BUILD_FILE, CARD, CHANGELOG, BuiltFolder
+from resources.hub.changes import same
 from resources.hub.repository import Change, LocalFile, RemoteFile
 
 OUR_FOLDERS = ("data/", "provenance/", "contamination/", "recipe/", "plots/")
@@ -43,35 +43,17 @@ def is_ours(path: str) -> bool:
 def plan_files(built: BuiltFolder, texts: Mapping[str, bytes], remote: Mapping[str, RemoteFile]) -> FilePlan:
     """Files of one release. ``texts``: card and changelog, as they go out."""
     wanted: dict[str, LocalFile | bytes] = {**built.files, **texts}
-    keep = {path: remote[path].size for path, file in wanted.items() if is_same(file, remote.get(path))}
+    keep = {path: remote[path].size for path, file in wanted.items() if is_there(file, remote.get(path))}
     delete = {path: file.size for path, file in remote.items() if is_ours(path) and path not in wanted}
     return FilePlan({path: file for path, file in wanted.items() if path not in keep}, keep, delete)
 
 
-def is_same(local: LocalFile | bytes, remote: RemoteFile | None) -> bool:
-    """Whether a place has this content already, by the hash that it knows."""
-    if remote is None:
-        return False
-    if isinstance(local, bytes):
-        if remote.sha256 is not None:
-            return hashlib.sha256(local).hexdigest() == remote.sha256
-        return remote.blob_id is not None and _blob_id(local) == remote.blob_id
-    if remote.sha256 is not None:
-        return remote.sha256 == local.sha256
-    # Only git's hash is known: the file is small text, which git itself holds.
-    if remote.blob_id is None or remote.size != local.size:
-        return False
-    return _blob_id(local.source.read_bytes()) == remote.blob_id
-
-
-def _blob_id(content: bytes) -> str:
-    """Git's name of a content."""
-    hasher = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
-    hasher.update(content)
-    return hasher.hexdigest()
+def is_there(local: LocalFile | bytes, remote: RemoteFile | None) -> bool:
+    """Whether a place has this content already."""
+    return remote is not None and same(remote, local)
 
 
 def has_same_files(built: BuiltFolder, remote: Mapping[str, RemoteFile]) -> bool:
     """Whether a revision holds exactly the files of ``built``, card and changelog aside."""
     ours = {path for path in remote if is_ours(path)} - {CARD, CHANGELOG}
-    return ours == set(built.files) and all(is_same(file, remote.get(path)) for path, file in built.files.items())
+    return ours == set(built.files) and all(is_there(file, remote.get(path)) for path, file in built.files.items())
