@@ -124,8 +124,11 @@ def revert(
         return
     records = Records(project.store, chosen.name, chosen.profile)
     with talk().status("reverting") as status:
-        done = do_revert(plan, repository, records=records, say=status.update)
-    report_revert(project.store, chosen, plan, done)
+        done = do_revert(
+            plan, repository, is_pull_request=publishing.is_pull_request, records=records, say=status.update
+        )
+    if done.state != "pull request":
+        report_revert(project.store, chosen, plan, done)
     _show(end_lines(done, repository.name, is_public=repository.is_public()))
 
 
@@ -282,7 +285,12 @@ def _through_dagster(project: Project, recipe: Recipe, repository: Repository, p
     with talk().status("releasing") as status:
         prepared = Prepared(plan, repository, status.update)
         definitions = build_definitions(alone, progress=Silence(), releases={recipe.name: prepared})
-        run_publish(definitions, recipe, project.store)
+        try:
+            run_publish(definitions, recipe, project.store)
+        except MathloomError as error:
+            if prepared.published is None:
+                raise
+            _show([(f"It is released, and Dagster's history does not say so: {error}", "yellow")])
     if prepared.error is not None:
         raise prepared.error
     if prepared.published is None:

@@ -9,7 +9,7 @@ from typing import Literal
 from assets.release.numbering import Number
 from dagster_project.releasing.plan import ReleasePlan, Say
 from dagster_project.releasing.record import Recorded, Records
-from resources.errors import ReleaseError
+from resources.errors import ReleaseError, StoreError
 from resources.hub.repository import Repository
 
 State = Literal["released", "tagged", "nothing new", "pull request"]
@@ -47,6 +47,7 @@ def publish(
     Raises:
         ReleaseError: The gate is shut. Nothing was sent.
         HubError: The repository refuses, or has moved since the plan; the same command can be given again.
+        StoreError: It is published, and could not be noted; the same command notes it.
     """
     started = time.monotonic()
     if not plan.gate.is_open:
@@ -54,7 +55,11 @@ def publish(
     published = _publish(plan, repository, say)
     published = replace(published, seconds=round(time.monotonic() - started, 3))
     if records is not None and plan.kind != "waiting":
-        _record(plan, published, records)
+        try:
+            _record(plan, published, records)
+        except StoreError as error:
+            what = f"{published.tag} is out ({published.url}), and only the note of it failed: {error.what}"
+            raise StoreError(what, where=error.where, fix=error.fix, retryable=error.retryable) from error
     return published
 
 

@@ -17,7 +17,7 @@ from assets.release.numbering import Number, Step
 from dagster_project.releasing.built import CARD, CHANGELOG
 from dagster_project.releasing.files import is_ours
 from dagster_project.releasing.plan import Say, shown_name
-from dagster_project.releasing.publish import Published
+from dagster_project.releasing.publish import Published, State
 from dagster_project.releasing.record import Recorded, Records
 from dagster_project.releasing.state import RepositoryState, read_state
 from resources.errors import ReleaseError
@@ -101,8 +101,15 @@ def _entry(number: Number, reverts: Number, restores: Number, note: str | None) 
     return changelog.entry(number, None, step=Step.MINOR, notes=[words, *([note] if note else [])])
 
 
-def revert(plan: RevertPlan, repository: Repository, *, records: Records | None = None, say: Say) -> Published:
-    """Do it. Raises HubError if the repository has moved since the plan."""
+def revert(
+    plan: RevertPlan,
+    repository: Repository,
+    *,
+    is_pull_request: bool = False,
+    records: Records | None = None,
+    say: Say,
+) -> Published:
+    """Do it, or ask for it with a pull request. Raises HubError if the repository has moved since the plan."""
     started = time.monotonic()
     head = plan.state.head
     if plan.finishes is not None and head is not None:
@@ -113,14 +120,17 @@ def revert(plan: RevertPlan, repository: Repository, *, records: Records | None 
         done = Committed(head)
     else:
         say(f"copying {len(plan.change.copy)} file(s)")
-        done = repository.commit(plan.change, parent=head, message=message)
-    say(f"tagging {plan.number.tag}")
-    repository.tag(plan.number.tag, done.commit, message)
-    url = repository.url(plan.number.tag)
-    if records is not None:
-        _record(plan, done.commit, url, records)
+        done = repository.commit(plan.change, parent=head, message=message, is_pull_request=is_pull_request)
+    state: State = "pull request" if done.pull_request else "released"
+    if not done.pull_request:
+        say(f"tagging {plan.number.tag}")
+        repository.tag(plan.number.tag, done.commit, message)
+    url = done.pull_request or repository.url(plan.number.tag)
     seconds = round(time.monotonic() - started, 3)
-    return Published("released", plan.number, done.commit, url, done.sent_bytes, seconds)
+    published = Published(state, plan.number, done.commit, url, done.sent_bytes, seconds)
+    if records is not None:
+        _record(plan, published, records)
+    return published
 
 
 def _wanted(state: RepositoryState, tag: str) -> Number:
@@ -159,19 +169,19 @@ def _same(one: RemoteFile, other: RemoteFile | None) -> bool:
     return one.blob_id is not None and one.blob_id == other.blob_id
 
 
-def _record(plan: RevertPlan, commit: str, url: str, records: Records) -> None:
+def _record(plan: RevertPlan, published: Published, records: Records) -> None:
     restored = [r for r in records.of(plan.repository) if r.digest == plan.stamp.digest and r.version]
     records.add(
         Recorded(
             repository=plan.repository,
             number=str(plan.number),
-            commit=commit,
+            commit=published.commit,
             parent=plan.state.head or "",
             digest=plan.stamp.digest,
             card=plan.stamp.card,
             version=restored[-1].version if restored else "",
-            state="released",
-            url=url,
+            state=published.state,
+            url=published.url,
             versions=restored[-1].versions if restored else {},
         )
     )

@@ -8,7 +8,7 @@ import pytest
 
 from assets.release.numbering import Number
 from dagster_project.releasing.publish import publish
-from resources.errors import HubError, ReleaseError
+from resources.errors import HubError, ReleaseError, StoreError
 from resources.hub.repository import MAIN, Change
 from resources.store import Store
 from resources.store.cleaning import clean
@@ -125,6 +125,18 @@ def test_a_record_that_was_lost_is_made_up_for(place: Place) -> None:
     assert place.release().state == "nothing new"
     [release] = place.records.read()
     assert (release.number, release.commit) == ("1.0.0", place.repository.tags()["v1.0.0"])
+
+
+def test_a_full_disk_at_the_record_does_not_hide_the_release(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("the disk is full", where="record", fix="Free space", retryable=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dagster_project.releasing.record.write_json", full)
+        with pytest.raises(StoreError, match=r"v1\.0\.0 is out .* the disk is full"):
+            place.release()
+    assert place.release().state == "nothing new"
+    assert [release.number for release in place.records.read()] == ["1.0.0"]
 
 
 def test_the_record_is_no_link_to_the_folder(place: Place) -> None:

@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assets.release.numbering import Number
 from dagster_project.language.resolved import Publishing
 from dagster_project.releasing.destination import open_destination, with_destination
-from resources.errors import HubError, ReleaseError
+from resources.errors import HubError, ReleaseError, StoreError
 from resources.hub.stand_in.server import StandIn, stand_in_environment
 from tests.dagster_project.releasing.place import ACCEPT, Place
 
@@ -46,6 +47,22 @@ def test_a_dry_run_sends_nothing(place: Place, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err
     assert "RED" in said
     assert "may not go out for 2 reason(s)" in said
+
+
+def test_a_history_that_cannot_be_written_hides_no_release(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*arguments: Any) -> None:
+        run_publish(*arguments)
+        raise StoreError("the disk is full", where="dagster", fix="Free space")
+
+    from dagster_project.releasing.history import run_publish
+
+    monkeypatch.setattr("dagster_project.releasing.history.run_publish", run)
+    assert place.run("release", "--to", "./out") == 0
+    said = capsys.readouterr().err
+    assert "It is released, and Dagster's history does not say so" in said
+    assert "Released: v1.0.0" in said
 
 
 def test_a_rehearsal_in_a_folder_leaves_no_history(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

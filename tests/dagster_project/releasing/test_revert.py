@@ -10,7 +10,7 @@ from dagster_project.releasing.revert import make_revert_plan, revert
 from resources.errors import HubError, ReleaseError
 from resources.hub.repository import MAIN
 from tests.dagster_project.releasing.place import Place
-from tests.dagster_project.releasing.test_publish import kill_before_the_tag
+from tests.dagster_project.releasing.test_publish import kill_before_the_tag, merge
 
 
 def go_back(place: Place, tag: str = "v1.0.0") -> None:
@@ -99,6 +99,16 @@ def test_a_release_without_its_tag_gets_it_before_it_is_reverted(place: Place, m
     kill_before_the_tag(place, monkeypatch)
     go_back(place)
     assert [str(number) for number in place.tags] == ["1.0.0", "1.1.0", "1.2.0"]
+
+
+def test_a_revert_as_a_pull_request_is_tagged_when_it_is_merged(twice: Place) -> None:
+    plan = make_revert_plan(twice.repository, "v1.0.0")
+    asked = revert(plan, twice.repository, is_pull_request=True, records=twice.records, say=lambda _: None)
+    assert asked.state == twice.records.read()[-1].state == "pull request"
+    assert [str(number) for number in twice.tags] == ["1.0.0", "1.1.0"]
+    merge(twice, "refs/pr/1")
+    go_back(twice)
+    assert twice.repository.tags()["v1.2.0"] == twice.repository.head()
 
 
 def test_reverts_can_be_reverted(twice: Place) -> None:
