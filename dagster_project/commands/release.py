@@ -108,6 +108,7 @@ def revert(
 ) -> None:
     """Release the content of TAG again, under a new number. What is released now stays under its own tag."""
     from dagster_project.releasing.destination import open_destination, with_destination
+    from dagster_project.releasing.gate_content import secrets_of
     from dagster_project.releasing.history import report_revert
     from dagster_project.releasing.record import Records
     from dagster_project.releasing.revert import make_revert_plan
@@ -117,7 +118,7 @@ def revert(
     project = project_of(profile, recipe)
     chosen, publishing = with_destination(recipe_of(project, recipe), to)
     repository = open_destination(publishing)
-    plan = make_revert_plan(repository, tag, note=note)
+    plan = make_revert_plan(repository, tag, note=note, secrets=secrets_of(chosen, os.environ))
     _show(revert_lines(plan))
     if dry_run or not _agreed(is_asked=not yes):
         _show([("Nothing was sent.", "")])

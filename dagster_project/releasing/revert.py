@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assets.release import changelog
 from assets.release.decoration import Stamp, decorate, read_stamp
 from assets.release.numbering import Number, Step
+from assets.release.private import paths_in, secrets_in
 from dagster_project.releasing.built import CARD, CHANGELOG
 from dagster_project.releasing.files import is_ours
 from dagster_project.releasing.plan import Say, shown_name
@@ -43,13 +44,22 @@ class RevertPlan:
     """The head is this very revert, killed before its tag."""
 
 
-def make_revert_plan(repository: Repository, tag: str, *, note: str | None = None) -> RevertPlan:
+def make_revert_plan(
+    repository: Repository, tag: str, *, note: str | None = None, secrets: Sequence[str] = ()
+) -> RevertPlan:
     """Compare the head with ``tag``.
 
+    Args:
+        repository: Where to go back.
+        tag: The release whose content is wanted again.
+        note: A sentence for the changelog.
+        secrets: Values that it must not hold.
+
     Raises:
-        ReleaseError: There is no such release, or the repository has its content now.
+        ReleaseError: There is no such release, the repository has its content now, or the note holds a secret.
         HubError: The repository cannot be looked at.
     """
+    _check_note(note or "", secrets)
     state = read_state(repository)
     restores, newest = _wanted(state, tag), state.newest
     card = _text(repository, restores, state)
@@ -131,6 +141,14 @@ def revert(
     if records is not None:
         _record(plan, published, records)
     return published
+
+
+def _check_note(note: str, secrets: Sequence[str]) -> None:
+    """The rest of a revert was published before, and went through the gate then."""
+    found = dict.fromkeys(what for what, _ in [*secrets_in(note, secrets), *paths_in(note)])
+    if found:
+        what = f"the note holds {', '.join(found)}"
+        raise ReleaseError(what, where="note", fix="Leave it out; revoke a secret that got so far")
 
 
 def _wanted(state: RepositoryState, tag: str) -> Number:

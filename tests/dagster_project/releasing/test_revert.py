@@ -148,3 +148,14 @@ def test_clean_keeps_the_versions_of_what_was_restored(twice: Place) -> None:
     first = twice.records.read()[0]
     go_back(twice)
     assert twice.records.read()[-1].versions == first.versions
+
+
+@pytest.mark.parametrize(
+    "note", ["hf_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6", "see /home/me/x", "the value k9Zt-not-for-you"]
+)
+def test_a_note_with_a_secret_or_a_path_goes_nowhere(twice: Place, note: str) -> None:
+    head = twice.repository.head()
+    with pytest.raises(ReleaseError, match="the note holds") as caught:
+        make_revert_plan(twice.repository, "v1.0.0", note=note, secrets=["k9Zt-not-for-you"])
+    assert note not in str(caught.value)
+    assert twice.repository.head() == head
