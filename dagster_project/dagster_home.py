@@ -4,6 +4,7 @@
 """
 
 import errno
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -33,8 +34,20 @@ def dagster_home(store: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         config = home / "dagster.yaml"
         if not config.exists():
-            config.write_text(files("dagster_project").joinpath("dagster.yaml").read_text(encoding="utf-8"))
+            aside = config.with_name(f".{config.name}.{os.getpid()}")
+            aside.write_text(files("dagster_project").joinpath("dagster.yaml").read_text(encoding="utf-8"))
+            aside.replace(config)
     return home
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Hold the folder for a moment: two processes that both make Dagster's tables leave tables that nobody can read."""
+    with store_errors(home):
+        handle = (home / "opening.lock").open("a")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -44,11 +57,13 @@ def open_instance(store: Path) -> Iterator[dg.DagsterInstance]:
     Dagster itself looks for ``DAGSTER_HOME``; it is set while the instance is open and no longer: another project in
     the same process has a home of its own.
     """
-    home = str(dagster_home(store).resolve())
+    home = dagster_home(store).resolve()
     before = os.environ.get("DAGSTER_HOME")
-    os.environ["DAGSTER_HOME"] = home
+    os.environ["DAGSTER_HOME"] = str(home)
     try:
-        with dg.DagsterInstance.from_config(home) as instance:
+        with _alone(home):
+            made = dg.DagsterInstance.from_config(str(home))
+        with made as instance:
             yield instance
     finally:
         if before is None:
@@ -60,6 +75,7 @@ def open_instance(store: Path) -> Iterator[dg.DagsterInstance]:
 @contextmanager
 def instance_errors(store: Path) -> Iterator[None]:
     """Turn what Dagster and its database raise into a MathloomError of one line."""
+    from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     home = Path(os.environ.get("DAGSTER_HOME") or store / "dagster")
@@ -67,7 +83,7 @@ def instance_errors(store: Path) -> Iterator[None]:
         yield
     except MathloomError:
         raise
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, CommandError) as error:
         raise _explain(str(getattr(error, "orig", None) or error), home) from error
     except OSError as error:
         raise explain_os_error(error, str(error.filename or home)) from error
