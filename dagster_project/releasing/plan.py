@@ -24,7 +24,7 @@ from dagster_project.releasing.gate_repository import ask_lost, ask_number, ask_
 from dagster_project.releasing.gate_stages import ask_checks, ask_current, ask_funnel, ask_whole, version_of
 from dagster_project.releasing.record import Records
 from dagster_project.releasing.state import RepositoryState, read_release_stamp, read_state
-from dagster_project.releasing.steps import Computed, step_of
+from dagster_project.releasing.steps import Computed, rewritten, step_of
 from dagster_project.releasing.wishes import Wishes
 from dagster_project.running.workspace import Workspace
 from resources.errors import ReleaseError
@@ -205,7 +205,8 @@ def _release(
     base = find_base(workspace, repository, state)
     difference = _difference(workspace, base, built, say) if base else None
     stamp = state.stamp or (read_release_stamp(repository, base.commit) if base else None)
-    computed = _computed(state, stamp, built, difference)
+    new_data = rewritten(read_release(base.folder).build, built.build) if base else []
+    computed = _computed(state, stamp, built, difference, new_data)
     number = wishes.number or _next(state, wishes.step or computed.step)
     newest = state.newest
     step = step_between(newest, number) if newest else None
@@ -272,7 +273,11 @@ def _difference(workspace: Workspace, base: Base, built: BuiltFolder, say: Say) 
 
 
 def _computed(
-    state: RepositoryState, stamp: Stamp | None, built: BuiltFolder, difference: Difference | None
+    state: RepositoryState,
+    stamp: Stamp | None,
+    built: BuiltFolder,
+    difference: Difference | None,
+    new_data: Sequence[str],
 ) -> Computed:
     if difference is None and state.newest is not None:
         return Computed(Step.MAJOR, ("no tag of it is a release of ours, so nobody can tell what changed",))
@@ -281,6 +286,7 @@ def _computed(
     is_new = stamp is None or stamp.digest != built.digest
     found = step_of(
         difference,
+        new_data=new_data,
         has_new_files=is_new,
         has_new_card=stamp is None or stamp.card != built.card_hash,
         is_edited=not is_new and not has_same_files(built, state.files),
