@@ -114,7 +114,7 @@ def _asset(recipe: Recipe, publishing: Publishing, prepared: Prepared | None) ->
         group_name=_group(recipe),
         description=f"Publishes {recipe.title} to {place}: one commit and one tag, if the gate is open.",
         owners=list(recipe.owners) or None,
-        kinds={"huggingface"},
+        kinds={"huggingface"} if publishing.repository else {"parquet"},
         code_version="1",
         check_specs=[
             dg.AssetCheckSpec(name=check_name(name), asset=key, description=title) for name, title in QUESTIONS.items()
@@ -132,7 +132,7 @@ def _asset(recipe: Recipe, publishing: Publishing, prepared: Prepared | None) ->
             plan, repository = _planned(workspace, publishing, config, prepared, context.log.info)
             if config.only_rows and is_patch(plan):
                 context.log.info(f"the rows are those of {plan.state.newest}: a new card is released by a person")
-                yield _unpublished(plan)
+                yield _unpublished(plan, repository)
                 return
             if not plan.gate.is_open:
                 yield from gate_results(plan.gate)
@@ -162,12 +162,15 @@ def is_patch(plan: "ReleasePlan") -> bool:
     return plan.kind == "release" and plan.computed is Step.PATCH
 
 
-def _unpublished(plan: "ReleasePlan") -> dg.MaterializeResult:
-    from dagster_project.releasing.shown import gate_results
+def _unpublished(plan: "ReleasePlan", repository: Repository) -> dg.MaterializeResult:
+    from dagster_project.releasing.shown import gate_results, unpublished_metadata
 
-    shown = {"state": "rows as published", "repository": plan.repository, "why": "; ".join(plan.reasons)[:1000]}
-    version = dg.DataVersion(plan.built.digest)
-    return dg.MaterializeResult(metadata=shown, data_version=version, check_results=gate_results(plan.gate))
+    newest = plan.state.newest
+    return dg.MaterializeResult(
+        metadata=unpublished_metadata(plan, repository.url(newest.tag if newest else None)),
+        data_version=dg.DataVersion(plan.built.digest),
+        check_results=gate_results(plan.gate),
+    )
 
 
 def _planned(

@@ -9,16 +9,22 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from assets.release import changelog
+from assets.release.public import inline
 from dagster_project.language.resolved import Recipe
 from dagster_project.releasing.gate import QUESTIONS, Gate, Verdict, check_name
 from dagster_project.releasing.gate_repository import step_between
 from dagster_project.releasing.plan import ReleasePlan
 from dagster_project.releasing.publish import Published
+from dagster_project.releasing.state import RepositoryState
 from dagster_project.terminal.words import cell
 
 _MAX_CARD = 12_000
 _MAX_CHANGELOG = 6_000
 """Characters: metadata lies in Dagster's event log, which must stay small."""
+
+_HASH = 40
+"""Characters: whole ones push every other value out of the page."""
 
 _SEARCHED = 50
 """Materialisations of an ancestor among which the released version is looked for."""
@@ -36,18 +42,41 @@ def release_metadata(plan: ReleasePlan, published: Published) -> dict[str, Any]:
         "address": address(published.url),
         "step": "first release" if newest is None else step,
         "why": dg.MetadataValue.text("; ".join(cell(reason, 300) for reason in plan.reasons)),
+        **texts(plan.entry, plan.card, plan.state),
         **row_numbers(plan),
         "bytes sent": published.sent_bytes,
         "seconds": published.seconds,
     }
-    if plan.entry:
-        shown["changelog"] = dg.MetadataValue.md(cut(plan.entry, _MAX_CHANGELOG))
-    if plan.card:
-        shown["card"] = dg.MetadataValue.md(cut(without_head(plan.card), _MAX_CARD))
     warnings = [f"{reason.where}: {reason.what}" for reason in plan.gate.warnings]
     if warnings:
         shown["warnings"] = dg.MetadataValue.text("; ".join(cell(words, 300) for words in warnings))
-    return {**shown, "mathloom/digest": plan.built.digest, "mathloom/version": plan.built.version.version}
+    return {**shown, **_hashes(plan)}
+
+
+def unpublished_metadata(plan: ReleasePlan, url: str) -> dict[str, Any]:
+    """What is shown where a new card waits for a person: the release that stands."""
+    newest = plan.state.newest
+    return {
+        "state": "rows as published",
+        "repository": plan.repository,
+        "tag": newest.tag if newest else "",
+        "address": address(url),
+        "why": dg.MetadataValue.text("; ".join(cell(reason, 300) for reason in plan.reasons)),
+        **texts("", "", plan.state),
+        **_hashes(plan),
+    }
+
+
+def _hashes(plan: ReleasePlan) -> dict[str, str]:
+    return {"mathloom/digest": plan.built.digest[:_HASH], "mathloom/version": plan.built.version.version[:_HASH]}
+
+
+def texts(entry: str, card: str, state: RepositoryState) -> dict[str, dg.MetadataValue]:
+    """Changelog and card as they go out; where nothing does, those that are published."""
+    entries = [entry] if entry else changelog.newest(state.changelog or "", 1)
+    cards = [without_head(text) for text in (card or state.card,) if text]
+    shown = {"changelog": (entries, _MAX_CHANGELOG), "card": (cards, _MAX_CARD)}
+    return {name: dg.MetadataValue.md(cut(found[0], limit)) for name, (found, limit) in shown.items() if found}
 
 
 def address(url: str) -> Any:
@@ -94,13 +123,13 @@ def _materialised(key: dg.AssetKey, version: str, instance: dg.DagsterInstance) 
 
 
 def gate_results(gate: Gate) -> list[dg.AssetCheckResult]:
-    """One result a question. What was not asked, because nothing goes out, is green."""
+    """One result a question; its description is Markdown. What was not asked, because nothing goes out, is green."""
     asked = {verdict.name: verdict for verdict in gate.verdicts}
     return [_result(asked.get(name) or Verdict(name, title), name in asked) for name, title in QUESTIONS.items()]
 
 
 def _result(verdict: Verdict, is_asked: bool) -> dg.AssetCheckResult:
-    words = [f"{r.level}: {cell(r.where, 200)}: {cell(r.what, 400)}. {cell(r.fix, 300)}" for r in verdict.reasons]
+    words = [f"- {r.level}: {inline(r.where, 200)}: {inline(r.what, 400)}. {inline(r.fix)}" for r in verdict.reasons]
     is_warning = verdict.passed and bool(verdict.reasons)
     return dg.AssetCheckResult(
         check_name=check_name(verdict.name),

@@ -75,6 +75,8 @@ def test_a_night_without_news_materialises_and_commits_nothing(place: Place) -> 
         assert run(place, instance).success
         found = shown(instance)
     assert (found["state"], found["bytes sent"], found["rows added: train"]) == ("nothing new", 0, 0)
+    assert found["changelog"].startswith("### v1.0.0")  # what is published stays in sight
+    assert "# sums" in found["card"]
     assert place.repository.head() == head
 
 
@@ -86,7 +88,9 @@ def test_a_shut_gate_fails_the_run_and_shows_every_reason(place: Place) -> None:
         assert not result.success
         [failure] = [event for event in result.all_events if event.is_step_failure]
         words = str(failure.event_specific_data)
-        checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+        evaluations = {e.check_name: e for e in result.get_asset_check_evaluations()}
+    checks = {name: evaluation.passed for name, evaluation in evaluations.items()}
+    assert str(evaluations["gate_current"].description).startswith("- refuse: sums/release")  # the UI shows Markdown
     assert "no contamination report" in words
     assert "no licence" in words
     assert {name for name, passed in checks.items() if not passed} == {
