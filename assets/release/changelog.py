@@ -38,7 +38,14 @@ _STEPS: Mapping[Step, str] = {
 }
 
 
-def entry(number: Number, difference: Difference | None, *, step: Step | None, notes: Sequence[str] = ()) -> str:
+def entry(
+    number: Number,
+    difference: Difference | None,
+    *,
+    step: Step | None,
+    notes: Sequence[str] = (),
+    hidden: Sequence[str] = (),
+) -> str:
     """The entry of one release, as Markdown that begins with its number and ends without a line feed.
 
     Args:
@@ -46,6 +53,7 @@ def entry(number: Number, difference: Difference | None, *, step: Step | None, n
         difference: To the release before; None for the first.
         step: How far it goes; None for the first release, or where nobody says.
         notes: Sentences of whoever releases, shown as they are but escaped.
+        hidden: Values that no sample may hold (secrets of the environment).
     """
     parts = [f"## {number.tag}", _said(difference, step), *(inline(note, 2000) for note in notes)]
     if difference is not None:
@@ -55,7 +63,7 @@ def entry(number: Number, difference: Difference | None, *, step: Step | None, n
             _listed("Columns, configs and splits:", [_schema_words(c.what, c.is_breaking) for c in difference.schema]),
             _listed("Made differently:", [inline(words) for words in difference.recipe]),
             _metrics(difference.metrics),
-            _samples(difference.samples),
+            _samples(difference.samples, hidden),
         ]
     return unmarked("\n\n".join(part for part in parts if part))
 
@@ -153,15 +161,20 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
 
 
-def _samples(samples: Sequence[Sample]) -> str:
+def _samples(samples: Sequence[Sample], hidden: Sequence[str]) -> str:
     """One of each kind of change first, in the order given."""
     first = list({sample.kind: sample for sample in reversed(samples)}.values())[::-1]
     chosen = [s for s in samples if s in first] + [s for s in samples if s not in first]
     # What reads like a path or a key stays out: the gate would stop the release, and nobody could mend it.
-    chosen = [s for s in chosen if not any(is_private(text) for text in (s.problem, s.old, s.new, s.detail) if text)]
+    chosen = [s for s in chosen if not _is_private(s, hidden)]
     if not chosen:
         return ""
     return "Samples:\n\n" + "\n".join(_sample(sample) for sample in chosen[:MAX_SAMPLES])
+
+
+def _is_private(sample: Sample, hidden: Sequence[str]) -> bool:
+    texts = [text for text in (sample.problem, sample.old, sample.new, sample.detail) if text]
+    return any(is_private(text) or any(value in text for value in hidden) for text in texts)
 
 
 def _sample(sample: Sample) -> str:

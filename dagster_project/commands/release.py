@@ -118,7 +118,7 @@ def revert(
     project = project_of(profile, recipe)
     chosen, publishing = with_destination(recipe_of(project, recipe), to)
     repository = open_destination(publishing)
-    plan = make_revert_plan(repository, tag, note=note, secrets=secrets_of(chosen, os.environ))
+    plan = make_revert_plan(repository, tag, note=note, secrets=secrets_of(chosen))
     _show(revert_lines(plan))
     if dry_run or not _agreed(is_asked=not yes):
         _show([("Nothing was sent.", "")])

@@ -99,8 +99,9 @@ def ask_sources(workspace: Workspace, built: BuiltFolder) -> Iterator[Reason]:
             yield Reason("refuse", what, f"Pin it: mathloom update {recipe.name}", str(source.place))
 
 
-def secrets_of(recipe: Recipe, environment: Mapping[str, str]) -> list[str]:
-    """Values of the environment that no file may hold: keys of engines, and what is named like a token."""
+def secrets_of(recipe: Recipe, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Values that no file may hold: keys of engines, and what is named like a token. None: of this process."""
+    environment = os.environ if environment is None else environment
     named = {role.options.get(_KEY_OPTION) for role in recipe.roles.values()} | {recipe.schedule.notify_env}
     found = {
         value
@@ -117,7 +118,7 @@ def ask_secrets(
 
     What a version holds never changes, so it is looked through once: findings are remembered by its hash.
     """
-    secrets = secrets_of(workspace.recipe, os.environ if environment is None else environment)
+    secrets = secrets_of(workspace.recipe, environment)
     # The built card is not what goes out: a release decorates it, and that one is looked through.
     inside = [finding for finding in _findings(workspace, built, secrets) if finding.path not in texts]
     found = [*inside, *_scan_texts(workspace, texts, secrets)]

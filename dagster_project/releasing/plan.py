@@ -19,7 +19,7 @@ from dagster_project.releasing.base import Base, find_base
 from dagster_project.releasing.built import CARD, CHANGELOG, BuiltFolder, read_built
 from dagster_project.releasing.files import FilePlan, has_same_files, plan_files
 from dagster_project.releasing.gate import Gate, verdict
-from dagster_project.releasing.gate_content import ask_contamination, ask_licences, ask_secrets, ask_sources
+from dagster_project.releasing.gate_content import ask_contamination, ask_licences, ask_secrets, ask_sources, secrets_of
 from dagster_project.releasing.gate_repository import ask_lost, ask_number, ask_repository, ask_schema, step_between
 from dagster_project.releasing.gate_stages import ask_checks, ask_current, ask_funnel, ask_whole, version_of
 from dagster_project.releasing.record import Records
@@ -211,7 +211,7 @@ def _release(
     newest = state.newest
     step = step_between(newest, number) if newest else None
     notes = [wishes.note] if wishes.note else []
-    entry = changelog.entry(number, difference, step=step, notes=notes)
+    entry = changelog.entry(number, difference, step=step, notes=notes, hidden=secrets_of(recipe, environment))
     texts, card = _texts(state, built, number, entry)
     say("asking the gate")
     gate = Gate(

@@ -131,10 +131,11 @@ def test_a_long_entry_is_cut_at_a_line_for_the_card() -> None:
     assert shown.endswith("is in [CHANGELOG.md](CHANGELOG.md).")
 
 
+@pytest.mark.parametrize("private", ["/home/me/x", "see k9Zt_not-for-you"])
 @pytest.mark.parametrize("place", ["problem", "old", "new", "detail"])
-def test_a_sample_with_a_path_in_any_of_its_texts_is_not_shown(place: str) -> None:
-    texts = {"problem": "Why?", "old": "a", "new": "b", "detail": "c"} | {place: "/home/me/x"}
+def test_a_sample_with_a_path_or_secret_in_any_of_its_texts_is_not_shown(place: str, private: str) -> None:
+    texts = {"problem": "Why?", "old": "a", "new": "b", "detail": "c"} | {place: private}
     sample = Sample("train", "changed", "id-1", "gsm8k", "seed", **{"detail": "", **texts})
     shown = Sample("train", "changed", "id-2", "gsm8k", "seed", "", "Why not?", "a", "b")
-    text = entry(NUMBER, _difference(samples=[sample, shown]), step=Step.MINOR)
+    text = entry(NUMBER, _difference(samples=[sample, shown]), step=Step.MINOR, hidden=["k9Zt_not-for-you"])
     assert ("id-1" in text, "id-2" in text) == (False, True)

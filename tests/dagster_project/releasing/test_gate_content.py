@@ -21,7 +21,7 @@ from dagster_project.releasing.gate_content import (
     secrets_of,
 )
 from dagster_project.running.workspace import Workspace
-from tests.dagster_project.releasing.place import Place
+from tests.dagster_project.releasing.place import SECRET, Place
 
 TOKEN = "hf_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6"
 
@@ -136,3 +136,14 @@ def test_every_file_of_a_release_is_looked_through(workspace: Workspace, built: 
     """The files that are sent are those that the scan was shown."""
     scanned = {path.relative_to(built.folder).as_posix() for path in built.folder.rglob("*") if path.is_file()}
     assert set(built.files) == scanned - {"README.md"}
+
+
+def test_rows_with_a_secret_can_be_taken_back(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples of the changelog are rows that left: they must not bring back what a release gets rid of."""
+    place.become("secret")
+    place.release()
+    place.become("first")
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    plan = place.plan()
+    assert plan.gate.is_open, plan.gate.refusal("sums")
+    assert SECRET not in plan.entry.replace("\\", "")
