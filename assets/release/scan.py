@@ -189,10 +189,8 @@ def _holds_text(kind: pa.DataType) -> bool:
         return any(_holds_text(kind.field(i).type) for i in range(kind.num_fields))
     if pa.types.is_dictionary(kind):
         return _holds_text(kind.value_type)
-    return any(
-        test(kind)
-        for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary)
-    )
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return is_text or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
 
 
 def _metadata(file: Path, schema: pa.Schema, given: Sequence[str]) -> list[str]:

@@ -83,3 +83,10 @@ def test_the_quickstart_asks_for_at_least_300_completions() -> None:
     ahead = requests_ahead(load("quickstart", "embedded"))
     asked = [stage.requests for stage in ahead.values() if stage.requests is not None]
     assert sum(asked[:2]) + 0.8 * asked[2] >= 300, "with a fifth of the new problems lost"
+
+
+def test_a_recipe_that_follows_a_paper_cites_it() -> None:
+    release = load("openmathinstruct2", "scripted").release
+    assert "2410.01560" in str(release["notes"])
+    assert "@article{toshniwal2024openmath2" in str(release["citation"])
+    assert "arXiv:2410.01560" in str(release["citation"])

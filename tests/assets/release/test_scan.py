@@ -243,10 +243,22 @@ def test_each_line_with_a_secret_is_named(folder: Path, scan: Scan) -> None:
     assert [f.place for f in scan("secret-1")] == ["line 1", "line 3"]
 
 
-@pytest.mark.parametrize("is_dictionary", [True, False])
-def test_columns_of_bytes_and_dictionaries(folder: Path, scan: Scan, is_dictionary: bool) -> None:
-    column = pa.array(["a", f"see {'hf_' + MIXED[:34]}"] if is_dictionary else [b"a", f"hf_{MIXED[:34]}".encode()])
-    _parquet(folder / "x.parquet", model=column.dictionary_encode() if is_dictionary else column)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.binary(),
+        pa.large_binary(),
+        pa.binary_view(),
+        pa.dictionary(pa.int32(), pa.string()),
+    ],
+    ids=str,
+)
+def test_columns_of_text_in_every_form(folder: Path, scan: Scan, kind: pa.DataType) -> None:
+    column = pa.array(["a", "see hf_" + MIXED[:34]])
+    _parquet(folder / "x.parquet", model=column.cast(kind))
     assert [f.place for f in scan()] == ["row 1, column 'model'"]
 
 
