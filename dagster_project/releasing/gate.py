@@ -76,10 +76,13 @@ class Gate:
         return [reason for verdict in self.verdicts for reason in verdict.reasons if reason.level == "warn"]
 
     def refusal(self, where: str) -> ReleaseError:
-        """The error that lists every reason. Only of a shut gate."""
+        """The error that lists every reason, and each remedy once. Only of a shut gate."""
         reasons = self.reasons
         listed = "; ".join(f"({i}) {r.where}: {r.what}" for i, r in enumerate(reasons, 1))
-        fixes = ". ".join(f"({i}) {r.fix}" for i, r in enumerate(reasons, 1))
+        numbers: dict[str, list[str]] = {}
+        for i, reason in enumerate(reasons, 1):
+            numbers.setdefault(reason.fix, []).append(str(i))
+        fixes = ". ".join(f"({', '.join(of)}) {fix}" for fix, of in numbers.items())
         what = f"the release may not go out for {len(reasons)} reason(s): {listed}"
         return ReleaseError(what, where=where, fix=fixes)
 

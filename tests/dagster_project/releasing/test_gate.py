@@ -131,6 +131,15 @@ def test_a_gate_lists_what_refuses_and_what_warns() -> None:
     assert Gate([Verdict("checks", "t", (warn,))]).is_open
 
 
+def test_a_remedy_of_several_reasons_is_said_once() -> None:
+    reasons = tuple(
+        Reason("refuse", what, fix, "here") for what, fix in [("a", "build"), ("b", "mend"), ("c", "build")]
+    )
+    said = str(Gate([Verdict("current", "t", reasons)]).refusal("sums"))
+    assert "(1) here: a; (2) here: b; (3) here: c" in said
+    assert said.endswith("(1, 3) build. (2) mend")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "step"),
     [
