@@ -126,7 +126,7 @@ def ask_secrets(
         here = [finding for finding in found if finding.path == path]
         shown = ", ".join(f"{finding.what} ({finding.place})" for finding in here[:_SHOWN])
         more = f" and {len(here) - _SHOWN} more" if len(here) > _SHOWN else ""
-        fix = "Remove it from the rows, the recipe or the card, then build again; revoke a secret that got so far"
+        fix = "Remove it from rows, recipe, note or card, and build again; revoke a secret that got so far"
         yield Reason("refuse", f"{shown}{more}", fix, path)
 
 
