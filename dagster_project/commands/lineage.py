@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from assets.release.folder_reading import is_release, read_release
 from dagster_project.commands.common import project_of, recipe_of, workspace_of
+from resources.paths import expanded
 
 
 @click.command()
@@ -44,8 +44,8 @@ def lineage(what: str, profile: str | None, form: str) -> None:
 
 def _build(what: str, profile: str | None) -> Mapping[str, Any]:
     """BUILD.json of what a person named. A folder that holds a dataset counts before a recipe."""
-    if is_release(Path(what).expanduser()):
-        return read_release(Path(what).expanduser()).build
+    if is_release(expanded(what)):
+        return read_release(expanded(what)).build
     if "/" in what or what.startswith(("~", ".")):
         from dagster_project.releasing.checkout import find_released, read_build
         from resources.hub.opened import open_repository

@@ -13,6 +13,7 @@ from dagster_project.language.files import read_toml
 from dagster_project.language.load import PROJECT_FILE, find_project_file, load_project
 from dagster_project.terminal.words import cell, short
 from resources.errors import RecipeError, ReleaseError
+from resources.paths import expanded
 
 if TYPE_CHECKING:
     from dagster_project.language.resolved import Project, Recipe
@@ -78,7 +79,7 @@ def _store_here() -> Path | None:
         return None
     section = read_toml(file).value.get("project") or {}
     words = section.get("store", ".mathloom") if isinstance(section, dict) else ".mathloom"
-    store = file.parent / Path(str(words)).expanduser()
+    store = file.parent / expanded(str(words))
     return store if (store / "requests").is_dir() else None
 
 

@@ -41,6 +41,7 @@ from dagster_project.language.words import ProjectWords, RecipeEntry, RecipeWord
 from dagster_project.registry import REGISTRY
 from resources.engines.catalog import ENGINES, options_type
 from resources.errors import MathloomError, RecipeError
+from resources.paths import expanded
 
 PROJECT_FILE = "mathloom.toml"
 RECIPE_FILE = "recipe.yaml"
@@ -130,12 +131,12 @@ def load_project(
         except MathloomError as error:
             faults.take(error)
     faults.stop_if_any()
-    store = root / Path(words.project.store).expanduser()
+    store = root / expanded(words.project.store)
     return Project(file=file, store=store, recipes=recipes)
 
 
 def _folder(name: str, entry: RecipeEntry, document: Document, root: Path, rooms: Rooms, faults: Faults) -> Path | None:
-    folder = root / Path(entry.folder).expanduser() if entry.folder is not None else rooms.shipped / name
+    folder = root / expanded(entry.folder) if entry.folder is not None else rooms.shipped / name
     if (folder / RECIPE_FILE).is_file():
         return folder
     if entry.folder is not None:

@@ -20,6 +20,7 @@ from dagster_project.language.resolved import Limits, Place, Price, Publishing, 
 from dagster_project.language.times import is_cron, is_timezone
 from dagster_project.language.words import ROLE_WORDS, ProfileWords, PublishWords, RoleWords, ScheduleWords
 from resources.errors import RecipeError
+from resources.paths import expanded
 
 FOLDER = "profiles"
 """Folder of profiles inside a recipe's folder."""
@@ -51,7 +52,7 @@ class Profile:
         if self.publish is None:
             return None
         words = PublishWords.model_validate(self.publish.value)
-        folder = root / Path(words.folder).expanduser() if words.folder else None
+        folder = root / expanded(words.folder) if words.folder else None
         return Publishing(self.publish.place, words.repository, folder, words.pull_request)
 
     def resolved_schedule(self, faults: Faults) -> Schedule:

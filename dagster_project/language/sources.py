@@ -15,6 +15,7 @@ from dagster_project.language.faults import Faults, suggest
 from dagster_project.language.files import Document
 from dagster_project.language.profile import Profile
 from dagster_project.language.resolved import Place, Source
+from resources.paths import expanded
 
 SOURCES = "sources"
 BENCHMARKS = "benchmarks"
@@ -91,7 +92,7 @@ def _file(source: Source, folder: Path) -> Path:
 def _source(name: str, words: Mapping[str, Any], place: Place, root: Path, section: str) -> Source:
     values = {key: value for key, value in words.items() if value is not None}
     path = values.pop("path", None)
-    file = root / Path(path).expanduser() if path else None
+    file = root / expanded(path) if path else None
     return Source(name=name, place=place, path=file, is_benchmark=section == BENCHMARKS, **values)
 
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from resources.paths import expanded
+
 NAME = r"^[A-Za-z][A-Za-z0-9_]*$"
 """Names of stages, splits, sources and roles: they become asset keys, column values and folders."""
 
@@ -280,6 +282,13 @@ class PublishWords(Words):
     repository: str | None = Field(None, description="Dataset repository, `org/name`.", pattern=r"^[\w.-]+/[\w.-]+$")
     folder: str | None = Field(None, description="Local folder of versions, relative to mathloom.toml.", min_length=1)
     pull_request: bool = Field(False, description="Release as a pull request that somebody merges.")
+
+    @field_validator("folder")
+    @classmethod
+    def _real_home(cls, value: str | None) -> str | None:
+        if value is not None and expanded(value).parts[:1] and expanded(value).parts[0].startswith("~"):
+            raise ValueError("names a home folder that nobody has")
+        return value
 
     @model_validator(mode="after")
     def _one_place(self) -> PublishWords:

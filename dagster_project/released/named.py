@@ -16,6 +16,7 @@ from dagster_project.releasing.built import release_stage
 from dagster_project.releasing.checkout import find_released
 from dagster_project.releasing.record import Recorded, Records
 from resources.errors import FileError, StoreError
+from resources.paths import expanded
 from resources.store import Environment, Store
 
 _PREFIX = "hf://datasets/"
@@ -57,8 +58,8 @@ def find_release(what: str, recipe: Recipe | None, store: Store | None) -> Named
     """
     from resources.hub.opened import open_repository
 
-    if is_release(Path(what).expanduser()):
-        return Named(what, read_release(Path(what).expanduser()))
+    if is_release(expanded(what)):
+        return Named(what, read_release(expanded(what)))
     words = _of_recipe(what, recipe, store) if Number.of_tag(what) else what.removeprefix(_PREFIX)
     repository, _, tag = words.rpartition("@")
     kept = _recorded(store, repository, tag) if store is not None and repository else None

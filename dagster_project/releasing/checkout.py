@@ -21,6 +21,7 @@ from dagster_project.running.recipe_files import ROOT as RECIPE_FOLDER
 from resources.errors import FileError, ReleaseError
 from resources.hub.repository import MAIN, Repository
 from resources.identity import hash_file
+from resources.paths import expanded
 from resources.store.layout import store_errors
 
 BUILD_FILE = "BUILD.json"
@@ -96,12 +97,12 @@ def find_released(what: str, open_repository: Callable[[str], Repository]) -> Re
         FileError: There is no such folder, or the words name nothing.
         HubError: The repository cannot be read.
     """
-    folder = Path(what).expanduser()
+    folder = expanded(what)
     if is_release(folder):
         return _of_folder(what, folder.resolve())
     is_path = what.startswith(("/", ".", "~"))
     match = _FOLDER.fullmatch(what) if is_path else _HUB.fullmatch(what)
-    if match is None or (is_path and not Path(match[1]).expanduser().is_dir()):
+    if match is None or (is_path and not expanded(match[1]).is_dir()):
         fix = "Name hf://datasets/ORG/NAME@TAG, ORG/NAME@TAG, or a released folder (it has BUILD.json and data/)"
         raise FileError("no release is here", where=what, fix=fix)
     repository = open_repository(match[1])

@@ -17,6 +17,7 @@ from resources.engines.options import COMMIT, EngineOptions
 from resources.engines.weights import FileHashes
 from resources.errors import EngineError
 from resources.identity import hash_json
+from resources.paths import expanded
 
 HUB_NAME = r"[\w.-]+/[\w.-]+"
 """``org/name``. A local folder that could be read so is written with ``./`` before it."""
@@ -132,7 +133,7 @@ class NamedWeights:
         """The folder or the GGUF file of ``path``, absolute; None when the weights come from the Hub."""
         if self._options.path is None:
             return None
-        path = Path(self._options.path).expanduser().absolute()
+        path = expanded(self._options.path).absolute()
         if (path.is_dir() and (path / "config.json").is_file()) or (path.is_file() and path.suffix == ".gguf"):
             return path
         state = "holds no config.json" if path.is_dir() else "is no .gguf file" if path.exists() else "is absent"
@@ -145,7 +146,7 @@ class NamedWeights:
 
     def folder(self, option: str, value: str) -> Path:
         """The local folder that ``value`` of ``option`` (adapter, tokenizer) names. Raises EngineError."""
-        path = Path(value).expanduser().absolute()
+        path = expanded(value).absolute()
         if path.is_dir():
             return path
         raise EngineError(

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from resources.errors import RecipeError
+from resources.paths import expanded
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A Hub revision that cannot move: a full git commit. Branches and tags can."""
@@ -61,7 +62,7 @@ def _located(name: str, value: Any, root: Path) -> Any:
         return value
     is_path = name in ("path", "paths") or (name == "python" and "/" in value)
     if is_path or (name in ("adapter", "tokenizer", "python") and value[0] in ".~"):
-        return str(root / Path(value).expanduser())
+        return str(root / expanded(value))
     return value
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from resources.engines.options import COMMIT
 from resources.errors import EngineError, MissingExtraError, StoreError
 from resources.identity import hash_file, hash_json
+from resources.paths import expanded
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Weights:
     def _local(self) -> Path:
         if self._source.package:
             return self._in_package(self._source.package)
-        path = Path(self._source.path or "").expanduser()
+        path = expanded(self._source.path or "")
         if path.is_dir() and (path / "openvino_model.xml").is_file():
             return path
         if path.is_file() and path.suffix == ".gguf":

@@ -41,6 +41,7 @@ from resources.hub.changes import (
 )
 from resources.hub.repository import MAIN, Change, Committed, LocalFile, RemoteFile
 from resources.identity import hash_json
+from resources.paths import expanded
 from resources.store.layout import sync_file, sync_folder
 
 FORMAT = 1
@@ -56,7 +57,7 @@ class FolderRepository:
     """The versions of one dataset in a local folder. Nothing is made before :meth:`create`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder.expanduser().absolute()
+        self.folder = expanded(folder).absolute()
         self.name = str(self.folder)
         self._own = self.folder / _OWN
         self._versions = self.folder / "versions"

@@ -21,6 +21,7 @@ from resources.engines.protocol import EngineRequest, EngineResult, Prompt
 from resources.engines.weights import FileHashes
 from resources.errors import EngineError
 from resources.identity import hash_json
+from resources.paths import expanded
 
 _SHOWN_CHARACTERS = 80
 _SHOWN_FILES = 3
@@ -137,7 +138,7 @@ class FilesEngine:
         """The files, each once: as written, those of a glob by the numbers in their names."""
         found: dict[Path, Path] = {}
         for pattern in self._options.paths:
-            path = Path(pattern).expanduser()
+            path = expanded(pattern)
             files = [path] if path.is_file() else sorted(filter(Path.is_file, _glob(path)), key=_natural)
             if not files:
                 raise self._wrong(

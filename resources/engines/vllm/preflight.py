@@ -19,6 +19,7 @@ from resources.engines.options import COMMIT
 from resources.engines.vllm import probe
 from resources.engines.vllm.options import VllmOptions
 from resources.errors import EngineError, MissingExtraError
+from resources.paths import expanded
 
 OLDEST = (0, 32)
 """First version of vLLM whose asynchronous engine, renderer and parsers are what the worker uses."""
@@ -54,7 +55,7 @@ def check_package(options: VllmOptions, where: str) -> str:
 
 
 def _ask(python: str, where: str) -> Mapping[str, str | None]:
-    command = str(Path(python).expanduser()) if os.sep in python else python
+    command = str(expanded(python)) if os.sep in python else python
     try:
         done = subprocess.run(
             [command, str(Path(probe.__file__))],
@@ -95,9 +96,9 @@ def check_cached(options: VllmOptions, env: Mapping[str, str], where: str) -> No
 def hub_cache(env: Mapping[str, str]) -> Path:
     """Folder in which the Hub's client keeps repositories, by its own rules."""
     if found := env.get("HF_HUB_CACHE") or env.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(found).expanduser()
+        return expanded(found)
     home = env.get("HF_HOME") or os.path.join(env.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")  # noqa: PTH118
-    return Path(home).expanduser() / "hub"
+    return expanded(home) / "hub"
 
 
 def check_devices(options: VllmOptions, folder: Path | None, env: Mapping[str, str], where: str) -> None:

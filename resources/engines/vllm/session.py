@@ -20,6 +20,7 @@ from resources.engines.vllm import preflight
 from resources.engines.vllm.causes import last_exception, redact, remedy, root_cause
 from resources.engines.vllm.options import VllmOptions
 from resources.errors import EngineError
+from resources.paths import expanded
 
 Key = TypeVar("Key")
 
@@ -124,7 +125,7 @@ class Session:
             _WORKER,
             where=self._where,
             env=self._env(),
-            python=str(Path(python).expanduser()) if python else None,
+            python=str(expanded(python)) if python else None,
             is_guarded=True,
             goodbye_s=_GOODBYE_S,
         )

@@ -69,6 +69,7 @@ def test_a_profile_over_another_changes_single_words_of_the_schedule_and_the_who
         ("publish: {repository: lab/set, folder: out}", "needs either `repository` (on the Hub) or `folder`"),
         ("publish: {folder: out, pull_request: true}", "`pull_request` belongs to `repository`"),
         ("publish: {repository: set}", "repository"),
+        ("publish: {folder: ~nobody-has-this-name/x}", "names a home folder that nobody has"),
         ("schedule: {cron: every night}", "'every night' is no cron time"),
         ("schedule: {cron: 0 25 * * *}", "is no cron time"),
         ("schedule: {timezone: Mars/Olympus}", "unknown time zone 'Mars/Olympus'"),
