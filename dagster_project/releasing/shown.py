@@ -3,6 +3,7 @@
 Text is ours or escaped: the card and the changelog are written by ``assets/release``.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -10,7 +11,6 @@ from urllib.parse import quote
 import dagster as dg
 
 from assets.release import changelog
-from assets.release.public import inline
 from dagster_project.language.resolved import Recipe
 from dagster_project.releasing.gate import QUESTIONS, Gate, Verdict, check_name
 from dagster_project.releasing.gate_repository import step_between
@@ -129,7 +129,7 @@ def gate_results(gate: Gate) -> list[dg.AssetCheckResult]:
 
 
 def _result(verdict: Verdict, is_asked: bool) -> dg.AssetCheckResult:
-    words = [f"- {r.level}: {inline(r.where, 200)}: {inline(r.what, 400)}. {inline(r.fix)}" for r in verdict.reasons]
+    words = [f"- {r.level}: {_line(r.where, 200)}: {_line(r.what, 400)}. {_line(r.fix, 300)}" for r in verdict.reasons]
     is_warning = verdict.passed and bool(verdict.reasons)
     return dg.AssetCheckResult(
         check_name=check_name(verdict.name),
@@ -138,6 +138,11 @@ def _result(verdict: Verdict, is_asked: bool) -> dg.AssetCheckResult:
         description="\n".join(words) or (verdict.title if is_asked else "Not asked: nothing goes out."),
         metadata={"reasons": len(verdict.reasons)},
     )
+
+
+def _line(text: str, limit: int) -> str:
+    """Text for a Markdown list that the run's log shows too: only what begins HTML, links and emphasis is escaped."""
+    return re.sub(r"([<\[*\\])", r"\\\1", cell(text, limit))
 
 
 def without_head(card: str) -> str:

@@ -13,7 +13,8 @@ from dagster_project.assembly import build_definitions
 from dagster_project.language.load import load_project
 from dagster_project.language.resolved import Publishing, Recipe
 from dagster_project.releasing.asset import publish_assets
-from dagster_project.releasing.gate import QUESTIONS, check_name
+from dagster_project.releasing.gate import QUESTIONS, Gate, Reason, Verdict, check_name
+from dagster_project.releasing.shown import gate_results
 from resources.errors import ReleaseError
 from tests.dagster_project.releasing.place import ACCEPT, Place
 
@@ -90,7 +91,7 @@ def test_a_shut_gate_fails_the_run_and_shows_every_reason(place: Place) -> None:
         words = str(failure.event_specific_data)
         evaluations = {e.check_name: e for e in result.get_asset_check_evaluations()}
     checks = {name: evaluation.passed for name, evaluation in evaluations.items()}
-    assert str(evaluations["gate_current"].description).startswith("- refuse: sums/release")  # the UI shows Markdown
+    assert str(evaluations["gate_current"].description).startswith("- refuse: sums/release: it is stale: ")
     assert "no contamination report" in words
     assert "no licence" in words
     assert {name for name, passed in checks.items() if not passed} == {
@@ -100,6 +101,13 @@ def test_a_shut_gate_fails_the_run_and_shows_every_reason(place: Place) -> None:
     }
     assert checks.keys() == {check_name(name) for name in QUESTIONS}
     assert place.repository.head() is None
+
+
+def test_reasons_are_a_list_that_cannot_hold_markup_of_others() -> None:
+    reasons = (Reason("refuse", "![a](http://b/c) <b>", "Mend `it`", "x_y_z"), Reason("refuse", "two", "Again", "x"))
+    [result] = [r for r in gate_results(Gate((Verdict("whole", "", reasons),))) if r.check_name == "gate_whole"]
+    lines = str(result.description).splitlines()
+    assert lines == [r"- refuse: x_y_z: !\[a](http://b/c) \<b>. Mend `it`", "- refuse: x: two. Again"]
 
 
 def test_without_a_place_there_is_no_asset(place: Place) -> None:
