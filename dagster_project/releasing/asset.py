@@ -142,6 +142,8 @@ def _asset(recipe: Recipe, publishing: Publishing, prepared: Prepared | None) ->
             builds.progress(context.log).stage_failed(PUBLISH, error)
             if prepared is not None:
                 prepared.error = error
+            elif error.retryable:  # Dagster says that a step is tried again, and not why
+                context.log.warning(f"try {context.retry_number + 1} of {RETRIES + 1}: {error}")
             raise dg.Failure(str(error), allow_retries=error.retryable and prepared is None) from error
         if prepared is not None:
             prepared.published = done

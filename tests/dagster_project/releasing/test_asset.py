@@ -15,7 +15,7 @@ from dagster_project.language.resolved import Publishing, Recipe
 from dagster_project.releasing.asset import publish_assets
 from dagster_project.releasing.gate import QUESTIONS, Gate, Reason, Verdict, check_name
 from dagster_project.releasing.shown import gate_results
-from resources.errors import ReleaseError
+from resources.errors import HubError, ReleaseError
 from tests.dagster_project.releasing.place import ACCEPT, Place
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -101,6 +101,21 @@ def test_a_shut_gate_fails_the_run_and_shows_every_reason(place: Place) -> None:
     }
     assert checks.keys() == {check_name(name) for name in QUESTIONS}
     assert place.repository.head() is None
+
+
+def test_a_place_that_cannot_be_reached_is_tried_again_and_the_log_says_why(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise HubError("does not answer", where="org/name", fix="Try again", retryable=True)
+
+    monkeypatch.setattr("dagster_project.releasing.asset.open_destination", away)
+    monkeypatch.setattr("dagster_project.releasing.asset.RETRY_S", 0)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = run(place, instance)
+        said = [record.user_message for record in instance.all_logs(result.run_id) if "try " in record.user_message]
+    assert [line.partition(":")[0] for line in said] == ["try 1 of 3", "try 2 of 3", "try 3 of 3"]
+    assert "does not answer" in said[0]
 
 
 def test_reasons_are_a_list_that_cannot_hold_markup_of_others() -> None:
