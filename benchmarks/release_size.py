@@ -37,7 +37,7 @@ from assets.release.numbering import FIRST, Number, Step
 from assets.release.scan import scan_folder
 from dagster_project.released.difference import compare
 from dagster_project.releasing.built import CARD, CHANGELOG
-from dagster_project.releasing.files import FilePlan, is_same
+from dagster_project.releasing.files import FilePlan, is_there
 from dagster_project.releasing.state import RepositoryState, read_state
 from dagster_project.running.memory import peak_mb
 from resources.hub.repository import LocalFile
@@ -292,7 +292,7 @@ def planned(state: RepositoryState, files: Mapping[str, LocalFile], card: str, d
     whole = changelog.with_entry(state.changelog, changelog.entry(number, None, step=None))
     text = decorate(card, repository=REPOSITORY, number=number, digest=digest, changelog=whole, previous=state.card)
     wanted: dict[str, LocalFile | bytes] = {**files, CARD: text.encode(), CHANGELOG: whole.encode()}
-    put = {path: file for path, file in wanted.items() if not is_same(file, state.files.get(path))}
+    put = {path: file for path, file in wanted.items() if not is_there(file, state.files.get(path))}
     gone = {path: file.size for path, file in state.files.items() if path not in wanted and path != ".gitattributes"}
     return FilePlan(put, {}, gone), number
 
