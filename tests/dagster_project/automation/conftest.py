@@ -128,7 +128,9 @@ def built_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def house(built_house: Path, tmp_path: Path) -> House:
     shutil.copytree(built_house, tmp_path / NAME, symlinks=True)
-    return House(tmp_path / NAME)
+    house = House(tmp_path / NAME)
+    _age(house.folder / "seeds.jsonl")  # a file that has just been written is looked at in the next tick only
+    return house
 
 
 @pytest.fixture
@@ -141,12 +143,12 @@ def instance(house: House) -> Iterator[dg.DagsterInstance]:
 @pytest.fixture
 def old() -> Callable[[Path], None]:
     """Let a file have been written a minute ago."""
+    return _age
 
-    def age(path: Path) -> None:
-        stat = path.stat()
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - 60_000_000_000))
 
-    return age
+def _age(path: Path) -> None:
+    stat = path.stat()
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns - 60_000_000_000))
 
 
 class Chat(ThreadingHTTPServer):
