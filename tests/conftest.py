@@ -12,6 +12,7 @@ import os
 import random
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -121,3 +122,16 @@ def modules() -> dict[str, ast.Module]:
     files = sorted(path for folder in folders for path in (root / folder).rglob("*.py"))
     texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in files}
     return {name: ast.parse(text, name) for name, text in texts.items()}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let no test begin with the Dagster instance of another.
+
+    Dagster 1.13 keeps the storage of the instance that was entered last in a context variable. A context that the
+    garbage collector closes late puts the one before it back, dead, and every later test that loads definitions fails.
+    A process of the product opens one instance.
+    """
+    module = sys.modules.get("dagster._core.storage.defs_state.base")
+    if module is not None:
+        module._current_storage.set(None)
