@@ -11,7 +11,7 @@ from dagster_project.commands.common import watching, workspace_of
 from dagster_project.console import out, talk
 from dagster_project.language.files import read_toml
 from dagster_project.language.load import PROJECT_FILE, find_project_file, load_project
-from dagster_project.terminal.words import cell, short
+from dagster_project.terminal.words import cell
 from resources.errors import RecipeError, ReleaseError
 from resources.paths import expanded
 
@@ -89,10 +89,12 @@ def _line(text: str) -> None:
 
 
 def _say_checkout(checkout: Checkout, store: Path | None) -> None:
+    from dagster_project.releasing.words import size
+
     files, data = checkout.build["recipe"]["files"], checkout.build["files"]
-    size = short(sum(checkout.released.sizes.get(path, 0) for path in data))
+    sizes = size(sum(checkout.released.sizes.get(path, 0) for path in data))
     _line(f"{checkout.released.name}: {checkout.recipe} ({checkout.profile})")
-    _line(f"verified    {len(data)} data files ({size} bytes) and {len(files)} of the recipe have BUILD.json's sha256")
+    _line(f"verified    {len(data)} data files ({sizes}) and {len(files)} of the recipe have BUILD.json's sha256")
     _line(f"project     {checkout.folder / PROJECT_FILE}")
     _line(f"completions {store / 'requests' if store else 'no request store at hand: name one with --store'}")
 
