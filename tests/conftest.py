@@ -126,12 +126,20 @@ def modules() -> dict[str, ast.Module]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let no test begin with the Dagster instance of another.
+    """Let no test meet the Dagster instance of another.
 
     Dagster 1.13 keeps the storage of the instance that was entered last in a context variable. A context that the
-    garbage collector closes late puts the one before it back, dead, and every later test that loads definitions fails.
-    A process of the product opens one instance.
+    garbage collector closes late, in whichever test that happens, puts the one before it back, dead; what loads
+    definitions then fails. A process of the product opens one instance.
     """
     module = sys.modules.get("dagster._core.storage.defs_state.base")
-    if module is not None:
-        module._current_storage.set(None)
+    if module is not None and not hasattr(module, "is_guarded"):
+        current = module._current_storage
+        module.DefsStateStorage.get = staticmethod(lambda: _alive(current.get()))
+        module.is_guarded = True  # pyright: ignore[reportAttributeAccessIssue] - our own mark
+
+
+def _alive(storage: Any) -> Any:
+    """The storage, unless its instance is gone."""
+    reference = getattr(storage, "_instance_weakref", None)
+    return storage if reference is not None and reference() is not None else None
